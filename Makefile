@@ -1,0 +1,41 @@
+# One set of recipes for people and for CI. Each recipe does the set-up that it needs.
+.PHONY: setup demo test check fmt bench lock clean
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+setup: $(STAMP)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## Play agent conversations through the gateway and show what was saved.
+	$(BIN)/bursar demo
+
+test: setup  ## Everything that proves the project: style, types, layers, tests.
+	$(MAKE) check
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --skip-covered --show-missing --format=total
+
+check: setup  ## Style, types and layers, without the tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+fmt: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## Print the figures: bill, overhead, throughput, faults.
+	$(BIN)/python -m bench
+
+lock:  ## Renew the hash-locked requirements (no index address goes in).
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --quiet -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build dist .coverage .pytest_cache .ruff_cache .import_linter_cache bursar-data

@@ -1,0 +1,1 @@
+"""Bursar: the cost engine for LLM agents."""

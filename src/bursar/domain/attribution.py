@@ -1,0 +1,26 @@
+"""Who a call is for: the scopes that its cost belongs to."""
+
+from dataclasses import dataclass
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Whom and what a call is attributed to. Agents are per tenant.
+
+    Attributes:
+        tenant: Customer or department.
+        agent: The agent that makes the call.
+        task: What kind of work it is; empty where nobody said.
+        conversation: What one end user is served with; empty until it is recognised.
+        user: The end user; empty where nobody said.
+        tags: Free labels, sorted by name.
+    """
+
+    tenant: str = DEFAULT
+    agent: str = DEFAULT
+    task: str = ""
+    conversation: str = ""
+    user: str = ""
+    tags: tuple[tuple[str, str], ...] = ()

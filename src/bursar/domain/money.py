@@ -1,0 +1,90 @@
+"""Nanodollars: the only unit of money inside.
+
+An amount is an `int` of nusd (10⁻⁹ USD) and its name ends in `_nusd`. Cost lines round half-even once
+per line, reservations round up, and a total that is shared out adds up again exactly.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+from bursar.errors import BadAmount
+
+NUSD_PER_USD = 1_000_000_000
+
+_FINEST = Decimal(1).scaleb(-9)
+
+
+def nusd_from_usd(amount: str | int | Decimal) -> int:
+    """Read an amount of US dollars.
+
+    Args:
+        amount: Decimal digits such as `"0.20"`, a whole number, or a Decimal. A `float` is refused by
+            its type: it cannot hold most amounts.
+
+    Returns:
+        The amount in nusd, exactly.
+
+    Raises:
+        BadAmount: It is no finite number, or finer than a nanodollar.
+    """
+    if isinstance(amount, float | bool):
+        raise BadAmount(f'{amount!r} is no exact amount; write it as text, such as "0.20"')
+    try:
+        usd = Decimal(amount)
+    except (InvalidOperation, TypeError, ValueError):
+        raise BadAmount(f'{amount!r} is no amount of US dollars; write digits, such as "0.20"') from None
+    if not usd.is_finite() or abs(usd) > Decimal(10) ** 15:
+        raise BadAmount(f"{amount!r} is no amount of US dollars within ±10¹⁵")
+    nusd = usd / _FINEST
+    if nusd != nusd.to_integral_value():
+        raise BadAmount(f"{amount!r} is finer than a nanodollar (nine places)")
+    return int(nusd)
+
+
+def usd_text(nusd: int) -> str:
+    """Write an amount as US dollars with nine places, as every interface of Bursar gives it."""
+    sign = "-" if nusd < 0 else ""
+    whole, rest = divmod(abs(nusd), NUSD_PER_USD)
+    return f"{sign}{whole}.{rest:09d}"
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """Divide integers, rounding half to even. The denominator is positive."""
+    quotient, remainder = divmod(numerator, denominator)
+    twice = 2 * remainder
+    if twice > denominator or (twice == denominator and quotient % 2):
+        return quotient + 1
+    return quotient
+
+
+def divide_up(numerator: int, denominator: int) -> int:
+    """Divide integers, rounding up: for what is reserved. The denominator is positive."""
+    return -(-numerator // denominator)
+
+
+def share_out(total: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """Share a total in proportion to weights, by largest remainder.
+
+    Args:
+        total: What is shared: tokens or nusd, negative or not.
+        weights: Non-negative integers. Where all are zero, everything goes to the last.
+
+    Returns:
+        One share per weight. They add up to `total` exactly; ties go to the earlier weight.
+    """
+    if not weights:
+        return ()
+    whole = sum(weights)
+    if whole == 0:
+        return (*(0 for _ in weights[:-1]), total)
+    sign = -1 if total < 0 else 1
+    shares: list[int] = []
+    remainders: list[int] = []
+    for weight in weights:
+        quotient, remainder = divmod(abs(total) * weight, whole)
+        shares.append(quotient)
+        remainders.append(remainder)
+    left = abs(total) - sum(shares)
+    for index in sorted(range(len(weights)), key=lambda i: -remainders[i])[:left]:
+        shares[index] += 1
+    return tuple(sign * share for share in shares)

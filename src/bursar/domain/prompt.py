@@ -1,0 +1,143 @@
+"""A prompt as providers see it: a row of blocks in prompt order (tools, system, messages).
+
+Blocks are known by a digest of their content *without* cache marks, since clients move marks from turn
+to turn. A prompt's chain of digests names each of its prefixes; that is what a provider's cache, a
+thread and a memo are keyed by. No text is kept here.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import xxhash
+
+
+class Section(StrEnum):
+    """The parts of a prompt, in prompt order."""
+
+    TOOLS = "tools"
+    SYSTEM = "system"
+    MESSAGES = "messages"
+
+
+class BlockKind(StrEnum):
+    """What a block is, in terms that all dialects share."""
+
+    TOOL = "tool"
+    TEXT = "text"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    THINKING = "thinking"
+    IMAGE = "image"
+    OTHER = "other"
+
+
+class ContentClass(StrEnum):
+    """Kinds of text that tokenizers treat differently; token ratios are kept per class."""
+
+    POLICY = "policy"
+    CHAT = "chat"
+    ASSISTANT = "assistant"
+    JSON = "json"
+    CODE = "code"
+    CJK = "cjk"
+
+
+class Role(StrEnum):
+    """Who speaks in a message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A cache mark: the prefix that ends with its block is to be kept for a time to live.
+
+    Attributes:
+        ttl: `"5m"` or `"1h"` at Anthropic; `"30m"` or `"12h"` at OpenAI from 5.6.
+    """
+
+    ttl: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One content block, as far as it is the same wherever it stands.
+
+    Attributes:
+        kind: What it is.
+        content_class: Which token ratio applies.
+        digest: 16 bytes that name its content without cache marks.
+        base_tokens: Tokens by o200k, without any model's ratio; images by the dialect's formula.
+        markable: Whether the provider accepts a cache mark on it.
+        mark: The client's own mark.
+    """
+
+    kind: BlockKind
+    content_class: ContentClass
+    digest: bytes
+    base_tokens: int
+    markable: bool = True
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One member of a section's list: a tool definition, a system block, or a whole message.
+
+    Attributes:
+        role: Who speaks; `SYSTEM` for tools and system text.
+        blocks: Its blocks, in order; never empty.
+        echo: For an assistant's message, a digest of its text and tool-call ids only: what a client
+            sends back of a response, however else it writes it. Empty for others.
+    """
+
+    role: Role
+    blocks: tuple[Block, ...]
+    echo: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a block stands: `section[piece]`, its block `block`."""
+
+    section: Section
+    piece: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A whole prompt: pieces in prompt order, and what distinguishes equal text under other settings.
+
+    Attributes:
+        tools: Tool definitions.
+        system: System blocks.
+        messages: Messages, in order.
+        tools_salt: What makes equal tools differ to the provider's cache (nothing, as a rule).
+        system_salt: Settings whose change keeps cached tools but not the rest (speed, web search,
+            citations).
+        messages_salt: Settings whose change keeps tools and system but not messages (tool_choice,
+            images, thinking).
+        auto_mark: The client asked the provider to mark the last markable block by itself
+            (Anthropic's top-level `cache_control`).
+    """
+
+    tools: tuple[Piece, ...]
+    system: tuple[Piece, ...]
+    messages: tuple[Piece, ...]
+    tools_salt: bytes = b""
+    system_salt: bytes = b""
+    messages_salt: bytes = b""
+    auto_mark: Mark | None = None
+
+    def pieces(self) -> tuple[Piece, ...]:
+        """All pieces in prompt order."""
+        return self.tools + self.system + self.messages
+
+
+def digest(content: bytes) -> bytes:
+    """Name content by 16 bytes (XXH3-128): fast, and not for anything that must resist forgery."""
+    return xxhash.xxh3_128_digest(content)

@@ -1,0 +1,112 @@
+"""Every error that Bursar raises, in one tree.
+
+    BursarError
+    ├── CallerMistake            the caller can mend it; the CLI exits 2
+    │   ├── BadRequest           a request that no provider could take (HTTP 400)
+    │   ├── BadSetting           a setting that is unknown, of a wrong type or out of bounds
+    │   ├── BadLine              a line of a file that cannot be read
+    │   └── BadAmount            an amount of money that is none
+    ├── UnpricedModel            no price is known for a model
+    ├── UnpricedClass            a token class was used for which the model has no rate
+    ├── BadUsage                 a provider's usage contradicts itself
+    ├── UpstreamFailed           a provider could not be reached, or broke off
+    └── StoreFailed              a store could not be read or written
+        └── CorruptStore         its file is damaged, or is none of ours
+
+Expected outcomes (a refusal, a cache miss, a cut stream) are values, not errors. A message says what
+is wrong, where, and how to mend it.
+"""
+
+
+class BursarError(Exception):
+    """Something went wrong in Bursar."""
+
+
+class CallerMistake(BursarError):
+    """The caller asked for something that cannot be done; the message says how to mend it."""
+
+
+class BadRequest(CallerMistake):
+    """A request body that its dialect does not allow.
+
+    Attributes:
+        place: Path of the offending field, such as `messages[3].content`; empty for the whole body.
+    """
+
+    def __init__(self, message: str, *, place: str = "") -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place = place
+
+
+class BadSetting(CallerMistake):
+    """A setting that is unknown, of a wrong type or out of bounds.
+
+    Attributes:
+        place: File and key of the setting, such as `bursar.toml: server.port`.
+    """
+
+    def __init__(self, message: str, *, place: str = "") -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place = place
+
+
+class BadLine(CallerMistake):
+    """A line of an input file that cannot be read.
+
+    Attributes:
+        file: The file as the caller named it.
+        line: Its number, from 1.
+    """
+
+    def __init__(self, message: str, *, file: str, line: int) -> None:
+        super().__init__(f"{file}:{line}: {message}")
+        self.file = file
+        self.line = line
+
+
+class BadAmount(CallerMistake):
+    """Text that is no amount of money, or one finer than a nanodollar."""
+
+
+class UnpricedModel(BursarError):
+    """No price is known for a model, so what it costs is unknown (never zero)."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f'no price is known for model "{model}"; add [prices."{model}"] to bursar.toml, '
+            f'or admit unpriced models with unpriced = "admit"'
+        )
+        self.model = model
+
+
+class UnpricedClass(BursarError):
+    """A token class was used for which the model's price has no rate."""
+
+    def __init__(self, model: str, token_class: str) -> None:
+        super().__init__(f'the price of model "{model}" has no rate for {token_class} tokens')
+        self.model = model
+        self.token_class = token_class
+
+
+class BadUsage(BursarError):
+    """A provider's usage object contradicts itself, such as more cached tokens than prompt tokens."""
+
+
+class StoreFailed(BursarError):
+    """A store could not be read or written."""
+
+
+class CorruptStore(StoreFailed):
+    """A store's file is damaged, or is none of ours."""
+
+
+class UpstreamFailed(BursarError):
+    """A provider could not be reached, or broke off.
+
+    Attributes:
+        timed_out: Whether time ran out.
+    """
+
+    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+        super().__init__(reason)
+        self.timed_out = timed_out

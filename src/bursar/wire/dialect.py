@@ -1,0 +1,167 @@
+"""What every dialect can do, and the values that it speaks in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bursar.domain.prices import Terms
+from bursar.domain.prompt import Mark, Place, Prompt
+from bursar.domain.usage import Usage
+from bursar.wire.memo import PieceMemo
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request body, read.
+
+    Attributes:
+        dialect: Name of the dialect.
+        fields: Raw JSON of each top-level field, in the client's order.
+        model: The model it asks for.
+        stream: Whether it asks for a stream.
+        max_tokens: Its output limit; None where it states none.
+        user: The dialect's own field for an end user; empty where unsaid.
+        terms: What it asks to be billed under.
+        wants_usage: Whether the client asked for usage on a stream (always so at Anthropic).
+        prompt: Its prompt.
+    """
+
+    dialect: str
+    fields: Mapping[str, bytes]
+    model: str
+    stream: bool
+    max_tokens: int | None
+    user: str
+    terms: Terms
+    wants_usage: bool
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A request body that was parsed, but whose new texts are yet to be counted.
+
+    Attributes:
+        texts: New texts, for the tokenizer. Empty where all pieces were remembered.
+        finish: Give it the o200k tokens of each text, in order; it returns the request, and the memo
+            has learned the new pieces.
+    """
+
+    texts: Sequence[str]
+    finish: Callable[[Sequence[int]], Request]
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Changes to a request. Everything else keeps its bytes.
+
+    Attributes:
+        marks: Cache marks to set (or, with None, to take away), by place.
+        fields: Top-level fields to set, as raw JSON; an absent one is appended.
+    """
+
+    marks: Mapping[Place, Mark | None] = field(default_factory=dict[Place, Mark | None])
+    fields: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, as far as it concerns money and threads.
+
+    Attributes:
+        usage: Disjoint token classes; None where the provider reported none.
+        terms: What it was billed under, where the answer says; else None.
+        model: The model that answered; empty where unsaid.
+        stop_reason: As the provider wrote it; empty where unsaid.
+        echo: Digest of the answer's text and tool-call ids, equal to `Piece.echo` of the assistant
+            message with which a client sends this answer back.
+        received: Text and tool arguments that arrived; kept only where `usage` is None or partial, to
+            estimate by.
+        complete: Whether a terminal event (or the whole body) arrived.
+    """
+
+    usage: Usage | None
+    terms: Terms | None
+    model: str
+    stop_reason: str
+    echo: bytes
+    received: str
+    complete: bool
+
+
+class StreamMeter(Protocol):
+    """Reads a stream's bytes as they pass. Pure: bytes in, bytes out.
+
+    The terminal event is held back, so that the ledger is committed before the last byte leaves.
+    """
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take upstream bytes, cut anywhere; return those to pass on now (complete events only)."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event has arrived."""
+        ...
+
+    def rest(self) -> bytes:
+        """Bytes held back: the terminal event, or after a cut whatever is left."""
+        ...
+
+    def answer(self) -> Answer:
+        """Return what is known so far; complete only if the terminal event has arrived."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error to tell the client about.
+
+    Attributes:
+        status: HTTP status.
+        kind: Error type in the dialect's vocabulary or ours, such as `invalid_request_error`.
+        message: For a person: what is wrong, where, and how to mend it.
+        details: Further members of the error object.
+    """
+
+    status: int
+    kind: str
+    message: str
+    details: Mapping[str, str | int | None] = field(default_factory=dict[str, str | int | None])
+
+
+class Dialect(Protocol):
+    """One provider API."""
+
+    @property
+    def name(self) -> str:
+        """Such as `anthropic.messages`."""
+        ...
+
+    def read(self, body: bytes, memo: PieceMemo) -> Reading:
+        """Parse a request body.
+
+        Raises:
+            BadRequest: It is not what the dialect allows, as far as we look at it.
+        """
+        ...
+
+    def write(self, request: Request, edits: Edits) -> bytes:
+        """Return the request's body with the edits applied, everything else byte for byte."""
+        ...
+
+    def answer(self, body: bytes) -> Answer:
+        """Read a whole (not streamed) answer. Garbage gives an incomplete answer without usage."""
+        ...
+
+    def meter(self, request: Request) -> StreamMeter:
+        """Start metering a stream that answers `request`."""
+        ...
+
+    def error(self, fault: Fault, operation_id: str) -> bytes:
+        """Write an error body as the provider would."""
+        ...
+
+    def error_event(self, fault: Fault, operation_id: str) -> bytes:
+        """Write an error for a stream that has already begun."""
+        ...
