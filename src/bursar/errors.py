@@ -83,7 +83,7 @@ class UnpricedClass(BursarError):
     """A token class was used for which the model's price has no rate."""
 
     def __init__(self, model: str, token_class: str) -> None:
-        super().__init__(f'the price of model "{model}" has no rate for {token_class} tokens')
+        super().__init__(f'the price of model "{model}" has no rate for {token_class}')
         self.model = model
         self.token_class = token_class
 

@@ -7,8 +7,22 @@ same `cost` prices what was billed, what a reservation must hold, and the baseli
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from operator import attrgetter
 
+from bursar.domain.money import divide_half_even
 from bursar.domain.usage import ServerTool, TokenClass, Usage
+from bursar.errors import UnpricedClass
+
+PER_MILLE = 1000
+STANDARD = "standard"
+
+_TOKENS_PER_RATE = 1_000_000
+_REQUESTS_PER_FEE = 1000
+_LINE_DENOMINATOR = _TOKENS_PER_RATE * PER_MILLE * PER_MILLE
+
+# Reading all counts at once keeps the hot path free of one attribute look-up per class.
+_TOKEN_CLASSES = tuple((token_class, token_class.value) for token_class in TokenClass)
+_token_counts = attrgetter(*(token_class.value for token_class in TokenClass))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +34,7 @@ class Terms:
         geo: Where inference must run, as the request or response says; empty where unsaid.
     """
 
-    tier: str = "standard"
+    tier: str = STANDARD
     geo: str = ""
 
 
@@ -44,10 +58,27 @@ Rates = Mapping[TokenClass, int]
 
 @dataclass(frozen=True, slots=True)
 class PriceStep:
-    """Rates that apply to the *whole* request once its prompt is longer than `above_tokens`."""
+    """Rates that apply to the *whole* request once its prompt is longer than `above_tokens`.
+
+    The prompt is everything the model reads, cached or not. A prompt of exactly `above_tokens` is still
+    below the step. The rates are complete: a class that is absent has no price above the step either.
+    """
 
     above_tokens: int
     rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """A tier's own rates, where no single factor on the standard rates gives them.
+
+    Attributes:
+        rates: Nanodollars per million tokens, by class.
+        steps: Longer prompts' rates, by rising threshold.
+    """
+
+    rates: Rates
+    steps: tuple[PriceStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +88,14 @@ class Price:
     Attributes:
         model: The model's id in the price book.
         starts: First day (UTC) on which it holds; None for always.
-        rates: Nanodollars per million tokens, by class. A class that is absent has no price.
+        rates: Nanodollars per million tokens, by class. A class that is absent has no price; reasoning
+            without a rate of its own is billed as output.
         steps: Longer prompts' rates, by rising threshold.
         tool_fees: Nanodollars per thousand requests to the provider's own tools.
         tier_per_mille: Factor on all token rates per tier, in thousandths; an absent tier has no price.
-        geo_per_mille: Factor on all token rates per inference geography, in thousandths.
+        tariffs: Tiers with rates of their own; these win over a factor for the same tier.
+        geo_per_mille: Factor on all token rates per inference geography, in thousandths. A geography
+            that is named but absent here has no price.
         source: Where the numbers come from.
         checked: When somebody last looked.
     """
@@ -71,12 +105,85 @@ class Price:
     rates: Rates
     steps: tuple[PriceStep, ...] = ()
     tool_fees: Mapping[ServerTool, int] = field(default_factory=dict[ServerTool, int])
-    tier_per_mille: Mapping[str, int] = field(default_factory=lambda: {"standard": 1000})
+    tier_per_mille: Mapping[str, int] = field(default_factory=lambda: {STANDARD: PER_MILLE})
+    tariffs: Mapping[str, Tariff] = field(default_factory=dict[str, Tariff])
     geo_per_mille: Mapping[str, int] = field(default_factory=dict[str, int])
     source: str = ""
     checked: date | None = None
 
+    def rates_for(self, prompt_tokens: int) -> Rates:
+        """Return the standard tier's rates for a prompt of this length, steps included."""
+        return _step_rates(self.rates, self.steps, prompt_tokens)
+
 
 def cost(usage: Usage, price: Price, terms: Terms) -> tuple[CostLine, ...]:
-    """Price each disjoint token class once. (Interface: see docs/architecture.md.)"""
-    raise NotImplementedError
+    """Price each disjoint token class once, and each request to a server tool.
+
+    Tier and geography multiply token rates; they touch no tool fee.
+
+    Args:
+        usage: Disjoint token classes of one response, in tokens.
+        price: Nanodollars per million tokens, in force on the day (UTC) on which the request started.
+        terms: What the request is billed under.
+
+    Returns:
+        One line per non-zero class and tool, in nanodollars, rounded half-even once per line.
+
+    Raises:
+        UnpricedClass: A non-zero class or tool has no rate, the tier or geography has no factor, or the
+            provider reported a quantity that no class holds. Unknown is never free.
+    """
+    if usage.other:
+        raise UnpricedClass(price.model, ", ".join(usage.other))
+    geo_per_mille = price.geo_per_mille.get(terms.geo) if terms.geo else PER_MILLE
+    if geo_per_mille is None:
+        raise UnpricedClass(price.model, f'inference geography "{terms.geo}"')
+    rates, steps, tier_per_mille = _tier(price, terms.tier)
+    if steps:
+        rates = _step_rates(rates, steps, usage.prompt_tokens)
+    factor = tier_per_mille * geo_per_mille
+    lines: list[CostLine] = []
+    for (token_class, item), quantity in zip(_TOKEN_CLASSES, _token_counts(usage), strict=True):
+        if quantity:
+            rate = rates.get(token_class)
+            if rate is None and token_class is TokenClass.REASONING:
+                rate = rates.get(TokenClass.OUTPUT)
+            if rate is None:
+                raise UnpricedClass(price.model, item)
+            lines.append(
+                CostLine(item, quantity, divide_half_even(quantity * rate * factor, _LINE_DENOMINATOR))
+            )
+    if usage.web_search or usage.web_fetch:
+        lines += _tool_lines(usage, price)
+    return tuple(lines)
+
+
+def _tier(price: Price, tier: str) -> tuple[Rates, tuple[PriceStep, ...], int]:
+    """Return a tier's rates, its steps, and the factor on both in thousandths."""
+    tariff = price.tariffs.get(tier)
+    if tariff is not None:
+        return tariff.rates, tariff.steps, PER_MILLE
+    per_mille = price.tier_per_mille.get(tier)
+    if per_mille is None:
+        raise UnpricedClass(price.model, f'tier "{tier}"')
+    return price.rates, price.steps, per_mille
+
+
+def _step_rates(rates: Rates, steps: tuple[PriceStep, ...], prompt_tokens: int) -> Rates:
+    for step in steps:
+        if prompt_tokens <= step.above_tokens:
+            break
+        rates = step.rates
+    return rates
+
+
+def _tool_lines(usage: Usage, price: Price) -> list[CostLine]:
+    lines: list[CostLine] = []
+    for tool in ServerTool:
+        requests: int = getattr(usage, tool.value)
+        if requests:
+            fee = price.tool_fees.get(tool)
+            if fee is None:
+                raise UnpricedClass(price.model, tool.value)
+            lines.append(CostLine(tool.value, requests, divide_half_even(requests * fee, _REQUESTS_PER_FEE)))
+    return lines
