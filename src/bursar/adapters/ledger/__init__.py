@@ -1,0 +1,16 @@
+"""The ledger: one durable entry per call, and roll-ups that always equal their sum.
+
+    schema.py      tables, as SQLAlchemy Core metadata; migrations/ builds the same ones step by step
+    rows.py        entries and tallies as rows, and back
+    connection.py  opening the file, and what its errors mean
+    migration.py   bringing a file to the newest schema
+    writer.py      the thread that commits in groups
+    group.py       one commit: entries and roll-ups in few, wide statements
+    queries.py     reports as SQL
+    sqlite.py      `SqliteLedger`, which is all that others use
+
+An entry is durable when `record` returns: write-ahead log, synchronous = FULL. Whatever waits while one
+commit runs goes into the next, so a lone call never waits for company and a crowd shares one flush.
+Recording an operation id again changes nothing, roll-ups included. A commit that fails fails its calls
+with `StoreFailed`, and the next one starts afresh. Several processes may share a file.
+"""

@@ -1,0 +1,101 @@
+"""One commit: a group's entries and their roll-ups, in few and wide statements.
+
+A step of SQLite releases Python's global lock, and taking it back from a busy event loop costs up to
+5 ms. With one step per entry, a commit of 64 entries beside a busy loop took 200-300 ms; with many rows
+in each statement it takes 20 ms, and without contention both take some 0.6 ms (measured 2026-11-24).
+"""
+
+import sqlite3
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from itertools import chain
+
+import orjson
+from sqlalchemy import Table
+from sqlalchemy.dialects import sqlite
+
+from bursar.adapters.ledger.rows import Cell, Row, rollup_key, rollup_row
+from bursar.adapters.ledger.schema import ROLLUP_KEYS, SUM_COLUMNS, entries, rollups
+from bursar.domain.ledger import Entry
+from bursar.domain.report import Tally
+
+Member = tuple[Row, Entry]
+"""An entry, and its row of `entries`."""
+
+_ROWS_PER_STATEMENT = 64
+
+_KNOWN = "SELECT operation_id FROM entries WHERE operation_id IN (SELECT value FROM json_each(?))"
+
+
+def write_group(connection: sqlite3.Connection, members: Sequence[Member]) -> None:
+    """Insert those entries that are new and add them to their roll-ups, in one transaction.
+
+    Raises:
+        sqlite3.Error: Nothing was written.
+    """
+    fresh: dict[Cell, Member] = {}
+    for member in members:
+        fresh.setdefault(member[0][0], member)
+    try:
+        with _transaction(connection):
+            _insert(connection, fresh)
+    except sqlite3.IntegrityError:
+        # Some were recorded before. That is rare, so only then is it worth asking which.
+        with _transaction(connection):
+            for (operation_id,) in connection.execute(_KNOWN, (orjson.dumps(list(fresh)).decode(),)):
+                del fresh[operation_id]
+            _insert(connection, fresh)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite itself rolls back on some errors (a full disk, say); then there is nothing left to undo.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _insert(connection: sqlite3.Connection, fresh: Mapping[Cell, Member]) -> None:
+    tallies: dict[Row, Tally] = {}
+    for _, entry in fresh.values():
+        key = rollup_key(entry)
+        tally = tallies.get(key)
+        if tally is None:
+            tally = tallies[key] = Tally()
+        tally.add(entry)
+    _execute(connection, entries, [row for row, _ in fresh.values()])
+    _execute(connection, rollups, [rollup_row(key, tally) for key, tally in tallies.items()])
+
+
+def _execute(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
+    width = len(table.columns)
+    most = min(_ROWS_PER_STATEMENT, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
+    for start in range(0, len(rows), most):
+        some = rows[start : start + most]
+        connection.execute(_statement(table, len(some)), tuple(chain.from_iterable(some)))
+
+
+@cache
+def _statement(table: Table, row_count: int) -> str:
+    """Return the statement that inserts so many rows; for roll-ups, that adds them to what is there.
+
+    There is one per count of rows, so that each is prepared once per connection.
+    """
+    names = _quoted(column.name for column in table.columns)
+    row = f"({', '.join('?' * len(names))})"
+    insert = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([row] * row_count)}"  # noqa: S608 -- All names are the schema's own.
+    if table is not rollups:
+        return insert
+    sums = ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in _quoted(SUM_COLUMNS))
+    return f"{insert} ON CONFLICT ({', '.join(_quoted(ROLLUP_KEYS))}) DO UPDATE SET {sums}"
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
+    quote = sqlite.dialect().identifier_preparer.quote
+    return [quote(name) for name in names]

@@ -1,0 +1,1 @@
+"""Alembic's environment for the ledger; `versions` holds the steps, oldest first."""

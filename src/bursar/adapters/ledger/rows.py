@@ -1,0 +1,206 @@
+"""Entries and tallies as rows of the ledger's tables, and back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from bursar.adapters.ledger.schema import (
+    COMPONENT_COLUMNS,
+    TECHNIQUE_COLUMNS,
+    TOKEN_COLUMNS,
+    TOOL_COLUMNS,
+    entries,
+)
+from bursar.domain.attribution import Attribution
+from bursar.domain.ledger import Attempt, Component, ComponentShare, CostBasis, Entry, Status, Technique
+from bursar.domain.report import ComponentTally, Tally
+from bursar.domain.usage import Usage
+
+Cell = str | int | None
+Row = tuple[Cell, ...]
+
+US_PER_S = 1_000_000
+US_PER_HOUR = 3_600_000_000
+
+QUANTITY_MAX = 2**53
+"""No count or amount of one call may reach this (9 million USD), so that sums stay within 64 bits."""
+
+_encode = msgspec.json.Encoder().encode
+_attempts = msgspec.json.Decoder(tuple[Attempt, ...])
+_components = msgspec.json.Decoder(dict[Component, ComponentShare])
+_shares = msgspec.json.Decoder(dict[Technique, int])
+_pairs = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+_names = msgspec.json.Decoder(tuple[str, ...])
+
+_NO_USAGE: Row = (None,) * (len(TOKEN_COLUMNS) + len(TOOL_COLUMNS))
+_COLUMN_NAMES = tuple(column.name for column in entries.columns)
+
+
+def at_us(at_s: float) -> int:
+    """Return a time in whole microseconds, the ledger's resolution."""
+    return round(at_s * US_PER_S)
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()
+
+
+def entry_row(entry: Entry) -> Row:
+    """Write an entry as a row of `entries`, cells in column order.
+
+    Raises:
+        ValueError: A text is no Unicode, or a quantity is beyond `QUANTITY_MAX`: nothing that a
+            provider bills.
+    """
+    who = entry.attribution
+    usage = entry.usage
+    row: Row = (
+        entry.operation_id,
+        at_us(entry.at_s),
+        who.tenant,
+        who.agent,
+        who.task,
+        who.conversation,
+        who.user,
+        entry.dialect,
+        entry.model,
+        entry.attempts[-1].model if entry.attempts else "",
+        entry.mode,
+        int(entry.stream),
+        entry.status.value,
+        entry.http_status,
+        entry.latency_ms,
+        entry.overhead_us,
+        entry.thread,
+        entry.turn,
+        *(_NO_USAGE if usage is None else _usage_cells(usage)),
+        entry.cost_nusd,
+        entry.cost_max_nusd,
+        entry.baseline_nusd,
+        entry.basis.value,
+        _json(usage.other) if usage is not None and usage.other else "[]",
+        _json(entry.attempts),
+        _json(entry.components),
+        _json(entry.shares),
+        _json(who.tags) if who.tags else "[]",
+        _json(entry.faults) if entry.faults else "[]",
+    )
+    for cell in row:
+        if isinstance(cell, str):
+            if not cell.isascii():
+                cell.encode()
+        elif cell is not None and not -QUANTITY_MAX < cell < QUANTITY_MAX:
+            raise ValueError(f"{cell} is beyond any quantity of one call")
+    return row
+
+
+def _usage_cells(usage: Usage) -> Row:
+    return (
+        usage.input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_30m,
+        usage.cache_write_1h,
+        usage.cache_write_12h,
+        usage.output,
+        usage.reasoning,
+        usage.web_search,
+        usage.web_fetch,
+    )
+
+
+def entry_of(row: Sequence[Any]) -> Entry:
+    """Read an entry back from a row of `entries`, cells in column order."""
+    cell: dict[str, Any] = dict(zip(_COLUMN_NAMES, row, strict=True))
+    return Entry(
+        operation_id=cell["operation_id"],
+        at_s=cell["at_us"] / US_PER_S,
+        attribution=Attribution(
+            tenant=cell["tenant"],
+            agent=cell["agent"],
+            task=cell["task"],
+            conversation=cell["conversation"],
+            user=cell["user"],
+            tags=_pairs.decode(cell["tags"]),
+        ),
+        dialect=cell["dialect"],
+        model=cell["model"],
+        mode=cell["mode"],
+        stream=bool(cell["stream"]),
+        status=Status(cell["status"]),
+        http_status=cell["http_status"],
+        latency_ms=cell["latency_ms"],
+        overhead_us=cell["overhead_us"],
+        thread=cell["thread"],
+        turn=cell["turn"],
+        attempts=_attempts.decode(cell["attempts"]),
+        usage=_usage_of(cell),
+        components=_components.decode(cell["components"]),
+        cost_nusd=cell["cost_nusd"],
+        cost_max_nusd=cell["cost_max_nusd"],
+        baseline_nusd=cell["baseline_nusd"],
+        shares=_shares.decode(cell["shares"]),
+        basis=CostBasis(cell["basis"]),
+        faults=_names.decode(cell["faults"]),
+    )
+
+
+def _usage_of(cell: Mapping[str, Any]) -> Usage | None:
+    if cell[TOKEN_COLUMNS[0][1]] is None:
+        return None
+    counts = {kind.value: cell[name] for kind, name in (*TOKEN_COLUMNS, *TOOL_COLUMNS)}
+    return Usage(**counts, other=_names.decode(cell["other_usage"]))
+
+
+def rollup_key(entry: Entry) -> Row:
+    """Return the roll-up that an entry belongs to: hour, tenant, agent, model, task."""
+    who = entry.attribution
+    return (at_us(entry.at_s) // US_PER_HOUR, who.tenant, who.agent, entry.model, who.task)
+
+
+def rollup_row(key: Row, tally: Tally) -> Row:
+    """Write a tally as a row of `rollups`, cells in column order."""
+    tokens, techniques, components = tally.tokens, tally.techniques, tally.components
+    row: list[Cell] = [
+        *key,
+        tally.calls,
+        tally.unknown_calls,
+        tally.uncompared_calls,
+        tally.cost_nusd,
+        tally.baseline_nusd,
+        tally.saved_nusd,
+        tally.estimated_nusd,
+        tally.estimated_max_nusd,
+    ]
+    row += [tokens.get(kind, 0) for kind, _ in TOKEN_COLUMNS]
+    row += [techniques.get(technique, 0) for technique, _ in TECHNIQUE_COLUMNS]
+    for component, _, _ in COMPONENT_COLUMNS:
+        share = components.get(component)
+        row += (0, 0) if share is None else (share.tokens, share.cost_nusd)
+    return tuple(row)
+
+
+def tally_of(number: Callable[[str], int]) -> Tally:
+    """Read a tally back from sums.
+
+    Args:
+        number: Gives the sum of one of `SUM_COLUMNS`.
+    """
+    return Tally(
+        calls=number("calls"),
+        unknown_calls=number("unknown_calls"),
+        uncompared_calls=number("uncompared_calls"),
+        tokens={kind.value: n for kind, name in TOKEN_COLUMNS if (n := number(name))},
+        cost_nusd=number("cost_nusd"),
+        baseline_nusd=number("baseline_nusd"),
+        saved_nusd=number("saved_nusd"),
+        estimated_nusd=number("estimated_nusd"),
+        estimated_max_nusd=number("estimated_max_nusd"),
+        techniques={technique: n for technique, name in TECHNIQUE_COLUMNS if (n := number(name))},
+        components={
+            component: ComponentTally(tokens=number(tokens), cost_nusd=number(cost))
+            for component, tokens, cost in COMPONENT_COLUMNS
+            if number(tokens) or number(cost)
+        },
+    )

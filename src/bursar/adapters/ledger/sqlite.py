@@ -1,0 +1,166 @@
+"""The ledger in one SQLite file."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import bindparam, create_engine, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from bursar.adapters.ledger.connection import reader_connection, store_failure, writer_connection
+from bursar.adapters.ledger.migration import check, migrate
+from bursar.adapters.ledger.queries import Span, read_report
+from bursar.adapters.ledger.rows import at_us, entry_of
+from bursar.adapters.ledger.schema import entries
+from bursar.adapters.ledger.writer import GroupWriter
+from bursar.domain.ledger import Entry
+from bursar.domain.report import Report, ReportKey
+from bursar.errors import CallerMistake
+
+FILE_NAME = "ledger.db"
+
+
+class LedgerReader:
+    """Reads a ledger, beside whoever writes it.
+
+    Args:
+        path: The file, at the newest schema.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        """Open the ledger of a data directory for reading.
+
+        Raises:
+            CallerMistake: There is none.
+            CorruptStore: Its file is damaged, or is no ledger of ours.
+            StoreFailed: It cannot be read, or its schema is not this version's.
+        """
+        path = data_dir / FILE_NAME
+        if not path.is_file():
+            raise CallerMistake(
+                f"no ledger in {data_dir}: bursar serve makes one there with its first call; "
+                f"name the directory that it uses with --data-dir"
+            )
+        reader = cls(path)
+        try:
+            with closing(reader_connection(path)) as connection:
+                check(connection, path)
+        except sqlite3.Error as error:
+            raise store_failure(path, error) from error
+        return reader
+
+    def report(
+        self,
+        by: Sequence[ReportKey] = (),
+        *,
+        since_s: float | None = None,
+        until_s: float | None = None,
+        limit: int | None = None,
+    ) -> Report:
+        """Sum the calls of a span of time up and group them.
+
+        Args:
+            by: What to group by; may be empty.
+            since_s: Calls that arrived then or later; None for the first.
+            until_s: Calls that arrived before then; None for the last.
+            limit: How many rows are kept; None for all. The total counts everything.
+
+        Raises:
+            StoreFailed: The ledger could not be read.
+        """
+        engine = create_engine("sqlite://", creator=lambda: reader_connection(self._path), poolclass=NullPool)
+        try:
+            with engine.connect() as connection:
+                # One transaction: total and rows must be sums over the same entries.
+                connection.exec_driver_sql("BEGIN")
+                return read_report(connection, by, _span(since_s, until_s), limit)
+        except sqlite3.Error as error:
+            raise store_failure(self._path, error) from error
+        except DBAPIError as error:
+            if not isinstance(error.orig, sqlite3.Error):
+                raise
+            raise store_failure(self._path, error.orig) from error
+        finally:
+            engine.dispose()
+
+    def entries(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[Entry]:
+        """Yield the calls of a span of time as they were recorded, by time of arrival.
+
+        Times come back to the microsecond, everything else exactly. Entries are read as they are asked for.
+
+        Raises:
+            StoreFailed: The ledger could not be read.
+        """
+        span = _span(since_s, until_s)
+        try:
+            with closing(reader_connection(self._path)) as connection:
+                for row in connection.execute(_ENTRIES, (span.since_us, span.until_us)):
+                    yield entry_of(row)
+        except sqlite3.Error as error:
+            raise store_failure(self._path, error) from error
+
+
+class SqliteLedger(LedgerReader):
+    """A `ports.Ledger` in a file. Use it from one event loop at a time; processes may share the file."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(path)
+        self._writer = GroupWriter(path, connection)
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        """Open the ledger of a data directory, which is made where there is none, and bring it up to date.
+
+        Raises:
+            CorruptStore: Its file is damaged, or is no ledger of ours; it is left untouched.
+            StoreFailed: It cannot be written, or a newer Bursar wrote it.
+        """
+        path = data_dir / FILE_NAME
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            migrate(path)
+            connection = writer_connection(path)
+        except (OSError, sqlite3.Error) as error:
+            raise store_failure(path, error) from error
+        except DBAPIError as error:
+            if not isinstance(error.orig, sqlite3.Error):
+                raise
+            raise store_failure(path, error.orig) from error
+        return cls(path, connection)
+
+    async def record(self, entry: Entry) -> None:
+        """Return once the entry is durable. Recording an operation id again changes nothing.
+
+        An entry whose caller is cancelled meanwhile is recorded all the same.
+
+        Raises:
+            StoreFailed: It could not be made durable.
+        """
+        await self._writer.write(entry)
+
+    def close(self) -> None:
+        """Commit what waits and close the file. Blocks for one or a few commits; may be called again."""
+        self._writer.close()
+
+
+def _span(since_s: float | None, until_s: float | None) -> Span:
+    return Span(
+        **({} if since_s is None else {"since_us": at_us(since_s)}),
+        **({} if until_s is None else {"until_us": at_us(until_s)}),
+    )
+
+
+_ENTRIES = str(
+    select(*entries.columns)
+    .where(entries.c.at_us >= bindparam("since_us"), entries.c.at_us < bindparam("until_us"))
+    .order_by(entries.c.at_us, entries.c.operation_id)
+    .compile(dialect=sqlite.dialect())
+)

@@ -1,0 +1,292 @@
+"""What calls cost and saved, summed up and grouped.
+
+A `Tally` adds entries up; a `Report` is one tally of everything and a row for each group. Both are the
+same whether they come from entries in memory (replay) or from a ledger's own sums.
+
+What cannot be known is left out of a sum and counted beside it, never added as zero: `unknown_calls`
+have no known cost, `uncompared_calls` lack a cost or a baseline. Baseline and saved are sums over the
+compared calls only, so that saved / baseline is a ratio of like with like.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any
+
+from bursar.domain.ledger import Component, CostBasis, Entry, Technique
+from bursar.domain.money import usd_text
+from bursar.domain.usage import TokenClass
+
+
+class ReportKey(StrEnum):
+    """What a report can be grouped by. `MODEL` is the model that the client asked for."""
+
+    TENANT = "tenant"
+    AGENT = "agent"
+    MODEL = "model"
+    CONVERSATION = "conversation"
+    USER = "user"
+    TASK = "task"
+    TAG = "tag"
+    COMPONENT = "component"
+
+
+@dataclass(slots=True)
+class ComponentTally:
+    """What one component took over many calls: tokens of all classes, and known cost in nusd."""
+
+    tokens: int = 0
+    cost_nusd: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running sums over calls. Mutable, for one owner.
+
+    Attributes:
+        calls: All calls.
+        unknown_calls: Calls whose cost is unknown; they are in no amount below.
+        uncompared_calls: Calls whose cost or baseline is unknown; they are not in baseline and saved.
+        tokens: Tokens by class name; calls without usage add none. Absent means zero.
+        cost_nusd: Known costs.
+        baseline_nusd: Baselines of the compared calls.
+        saved_nusd: Baseline − cost of the compared calls.
+        estimated_nusd: The part of `cost_nusd` that is estimated.
+        estimated_max_nusd: The most that part can have been.
+        techniques: Each technique's part of what was saved.
+        components: Where tokens and cost went.
+    """
+
+    calls: int = 0
+    unknown_calls: int = 0
+    uncompared_calls: int = 0
+    tokens: dict[str, int] = field(default_factory=dict[str, int])
+    cost_nusd: int = 0
+    baseline_nusd: int = 0
+    saved_nusd: int = 0
+    estimated_nusd: int = 0
+    estimated_max_nusd: int = 0
+    techniques: dict[Technique, int] = field(default_factory=dict[Technique, int])
+    components: dict[Component, ComponentTally] = field(default_factory=dict[Component, ComponentTally])
+
+    def add(self, entry: Entry) -> None:
+        """Add one call."""
+        self.calls += 1
+        self._add_amounts(entry)
+        if entry.usage is not None:
+            tokens = self.tokens
+            for name, count in entry.usage.tokens().items():
+                tokens[name] = tokens.get(name, 0) + count
+        for technique, share in entry.shares.items():
+            self.techniques[technique] = self.techniques.get(technique, 0) + share
+        for component, share in entry.components.items():
+            total = self.components.get(component)
+            if total is None:
+                total = self.components[component] = ComponentTally()
+            total.tokens += sum(share.tokens.values())
+            total.cost_nusd += share.cost_nusd or 0
+
+    def _add_amounts(self, entry: Entry) -> None:
+        cost_nusd = entry.cost_nusd
+        if cost_nusd is None:
+            self.unknown_calls += 1
+            self.uncompared_calls += 1
+            return
+        self.cost_nusd += cost_nusd
+        if entry.basis is CostBasis.ESTIMATED:
+            self.estimated_nusd += cost_nusd
+            self.estimated_max_nusd += cost_nusd if entry.cost_max_nusd is None else entry.cost_max_nusd
+        if entry.baseline_nusd is None:
+            self.uncompared_calls += 1
+        else:
+            self.baseline_nusd += entry.baseline_nusd
+            self.saved_nusd += entry.baseline_nusd - cost_nusd
+
+    @property
+    def known_cost_nusd(self) -> int | None:
+        """Cost, or None where there were calls and not one of their costs is known."""
+        return None if 0 < self.calls == self.unknown_calls else self.cost_nusd
+
+    @property
+    def known_baseline_nusd(self) -> int | None:
+        """Baseline, or None where there were calls and not one could be compared."""
+        return None if 0 < self.calls == self.uncompared_calls else self.baseline_nusd
+
+    @property
+    def known_saved_nusd(self) -> int | None:
+        """Saved, or None where there were calls and not one could be compared."""
+        return None if 0 < self.calls == self.uncompared_calls else self.saved_nusd
+
+    def row(self, keys: tuple[str, ...], by: Sequence[ReportKey]) -> "Row":
+        """Return the sums as a row of a report that is grouped by `by`."""
+        whole_calls = ReportKey.COMPONENT not in by
+        return Row(
+            keys=keys,
+            calls=self.calls,
+            unknown_calls=self.unknown_calls,
+            cost_nusd=self.known_cost_nusd,
+            baseline_nusd=self.known_baseline_nusd if whole_calls else None,
+            saved_nusd=self.known_saved_nusd if whole_calls else None,
+            tokens=in_class_order(self.tokens),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group of a report.
+
+    Attributes:
+        keys: The group's values, in the order of the report's `by`.
+        calls: Calls in it. By component, calls in which the component occurs.
+        unknown_calls: Those whose cost is unknown.
+        cost_nusd: Known costs; None where none is known.
+        baseline_nusd: Baselines of the compared calls; None where none is known, and always by
+            component: a baseline belongs to a whole call.
+        saved_nusd: Baseline − cost of the compared calls; None as for the baseline.
+        tokens: Tokens by class name; zero classes are absent.
+    """
+
+    keys: tuple[str, ...]
+    calls: int
+    unknown_calls: int
+    cost_nusd: int | None
+    baseline_nusd: int | None
+    saved_nusd: int | None
+    tokens: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What calls cost and saved: in total, and by group.
+
+    By tag, a call counts once under each of its tags (`name=value`) and under an empty one where it has
+    none. By component, tokens and cost are split exactly; a call without components counts under an
+    empty one. Rows therefore add up to the total except by tag (cost) and by component (calls).
+
+    Attributes:
+        by: What it is grouped by; without keys there are no rows.
+        total: Everything.
+        rows: Groups, dearest first, then by their keys; unknown costs last.
+        rows_left: Groups that a limit left out; they are in the total all the same.
+    """
+
+    by: tuple[ReportKey, ...]
+    total: Tally
+    rows: tuple[Row, ...]
+    rows_left: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as every interface of Bursar gives it.
+
+        Amounts are decimal US dollars with nine places, or None where nothing is known. Techniques and
+        token classes that are zero are absent.
+        """
+        total = self.total
+        return {
+            "total": {
+                "calls": total.calls,
+                "unknown_calls": total.unknown_calls,
+                "uncompared_calls": total.uncompared_calls,
+                "cost_usd": _usd(total.known_cost_nusd),
+                "baseline_usd": _usd(total.known_baseline_nusd),
+                "saved_usd": _usd(total.known_saved_nusd),
+                "estimated_usd": usd_text(total.estimated_nusd),
+                "estimated_max_usd": usd_text(total.estimated_max_nusd),
+                "techniques": {t.value: usd_text(n) for t in Technique if (n := total.techniques.get(t))},
+                "tokens": in_class_order(total.tokens),
+            },
+            "rows": [self._row_as_json(row) for row in self.rows],
+        }
+
+    def _row_as_json(self, row: Row) -> dict[str, Any]:
+        return {
+            **{key.value: value for key, value in zip(self.by, row.keys, strict=True)},
+            "calls": row.calls,
+            "unknown_calls": row.unknown_calls,
+            "cost_usd": _usd(row.cost_nusd),
+            "baseline_usd": _usd(row.baseline_nusd),
+            "saved_usd": _usd(row.saved_nusd),
+            "tokens": in_class_order(row.tokens),
+        }
+
+
+def report_of(entries: Iterable[Entry], by: Sequence[ReportKey], limit: int | None = None) -> Report:
+    """Sum entries up and group them.
+
+    Args:
+        entries: Calls, each once.
+        by: What to group by; may be empty.
+        limit: How many rows are kept; None for all.
+    """
+    total = Tally()
+    groups: dict[tuple[str, ...], Tally] = {}
+    for entry in entries:
+        total.add(entry)
+        if by:
+            for keys in _groups(entry, by):
+                group = groups.get(keys)
+                if group is None:
+                    group = groups[keys] = Tally()
+                _add_to_group(group, entry, keys, by)
+    rows = sorted((tally.row(keys, by) for keys, tally in groups.items()), key=order)
+    kept = rows if limit is None else rows[:limit]
+    return Report(by=tuple(by), total=total, rows=tuple(kept), rows_left=len(rows) - len(kept))
+
+
+def order(row: Row) -> tuple[bool, int, tuple[str, ...]]:
+    """Return what rows are sorted by: dearest first, unknown costs last, then the keys."""
+    return (row.cost_nusd is None, -(row.cost_nusd or 0), row.keys)
+
+
+def in_class_order(tokens: Mapping[str, int]) -> dict[str, int]:
+    """Return the non-zero classes in the order of `TokenClass`."""
+    return {c.value: n for c in TokenClass if (n := tokens.get(c.value))}
+
+
+_ATTRIBUTES = {
+    ReportKey.TENANT: attrgetter("attribution.tenant"),
+    ReportKey.AGENT: attrgetter("attribution.agent"),
+    ReportKey.MODEL: attrgetter("model"),
+    ReportKey.CONVERSATION: attrgetter("attribution.conversation"),
+    ReportKey.USER: attrgetter("attribution.user"),
+    ReportKey.TASK: attrgetter("attribution.task"),
+}
+
+
+def _values(entry: Entry, key: ReportKey) -> Sequence[str]:
+    if key is ReportKey.TAG:
+        return [f"{name}={value}" for name, value in entry.attribution.tags] or [""]
+    if key is ReportKey.COMPONENT:
+        return [component.value for component in entry.components] or [""]
+    return [_ATTRIBUTES[key](entry)]
+
+
+def _groups(entry: Entry, by: Sequence[ReportKey]) -> Iterator[tuple[str, ...]]:
+    """Yield every group that a call belongs to: the product of its values."""
+    head, *rest = by
+    for value in _values(entry, head):
+        if rest:
+            for values in _groups(entry, rest):
+                yield (value, *values)
+        else:
+            yield (value,)
+
+
+def _add_to_group(group: Tally, entry: Entry, keys: tuple[str, ...], by: Sequence[ReportKey]) -> None:
+    component = keys[by.index(ReportKey.COMPONENT)] if ReportKey.COMPONENT in by else ""
+    if not component:
+        group.add(entry)
+        return
+    share = entry.components[Component(component)]
+    group.calls += 1
+    if share.cost_nusd is None:
+        group.unknown_calls += 1
+    else:
+        group.cost_nusd += share.cost_nusd
+    for name, count in share.tokens.items():
+        group.tokens[name] = group.tokens.get(name, 0) + count
+
+
+def _usd(nusd: int | None) -> str | None:
+    return None if nusd is None else usd_text(nusd)
