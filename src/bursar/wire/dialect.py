@@ -16,7 +16,7 @@ class Request:
 
     Attributes:
         dialect: Name of the dialect.
-        fields: Raw JSON of each top-level field, in the client's order.
+        fields: Raw JSON of each top-level field, in the client's order; of a repeated one the last.
         model: The model it asks for.
         stream: Whether it asks for a stream.
         max_tokens: Its output limit; None where it states none.
@@ -75,9 +75,10 @@ class Answer:
         stop_reason: As the provider wrote it; empty where unsaid.
         echo: Digest of the answer's text and tool-call ids, equal to `Piece.echo` of the assistant
             message with which a client sends this answer back.
-        received: Text and tool arguments that arrived; kept only where `usage` is None or partial, to
-            estimate by.
+        received: Text, tool arguments and thinking that arrived; kept only where `usage` is None or
+            partial (the answer is incomplete), to estimate by.
         complete: Whether a terminal event (or the whole body) arrived.
+        problem: Why `usage` is None, or why the provider ended a stream; empty where all is well.
     """
 
     usage: Usage | None
@@ -87,6 +88,7 @@ class Answer:
     echo: bytes
     received: str
     complete: bool
+    problem: str = ""
 
 
 class StreamMeter(Protocol):
@@ -96,16 +98,25 @@ class StreamMeter(Protocol):
     """
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take upstream bytes, cut anywhere; return those to pass on now (complete events only)."""
+        """Take upstream bytes, cut anywhere; return those to pass on now.
+
+        These are complete events, byte for byte. From the terminal event on, everything is held back.
+        """
         ...
 
     @property
     def ended(self) -> bool:
-        """Whether the terminal event has arrived."""
+        """Whether the terminal event has arrived, be it without its closing blank line.
+
+        An error event of the provider is terminal too, but leaves the answer incomplete.
+        """
         ...
 
     def rest(self) -> bytes:
-        """Bytes held back: the terminal event, or after a cut whatever is left."""
+        """Return what is held back: the terminal event and what followed it.
+
+        Empty after a cut: a client discards an unfinished event, and an error event may follow it.
+        """
         ...
 
     def answer(self) -> Answer:
@@ -141,17 +152,40 @@ class Dialect(Protocol):
     def read(self, body: bytes, memo: PieceMemo) -> Reading:
         """Parse a request body.
 
+        Only pieces that the memo does not know are parsed. Fields and block types that we do not know
+        pass; the provider judges them.
+
         Raises:
-            BadRequest: It is not what the dialect allows, as far as we look at it.
+            BadRequest: It is not what the dialect allows, as far as we look at it; nothing else is raised.
         """
         ...
 
     def write(self, request: Request, edits: Edits) -> bytes:
-        """Return the request's body with the edits applied, everything else byte for byte."""
+        """Return the request's body with the edits applied.
+
+        Fields keep their order and their raw values; a mark changes the block that it stands on only
+        (text given as a string becomes an array of one text block). Marks apply after fields.
+
+        Raises:
+            ValueError: A mark's place is not in the request, or takes no mark.
+        """
         ...
 
-    def answer(self, body: bytes) -> Answer:
-        """Read a whole (not streamed) answer. Garbage gives an incomplete answer without usage."""
+    def usage_request_fields(self, request: Request) -> Mapping[str, bytes]:
+        """Return the fields to set (`Edits.fields`) so that a stream reports usage.
+
+        Empty where it does so anyway. What only we asked for, the meter does not pass on.
+        """
+        ...
+
+    def answer(self, body: bytes, request: Request | None = None) -> Answer:
+        """Read a whole (not streamed) answer. Garbage gives an incomplete answer without usage.
+
+        Args:
+            body: The answer.
+            request: What it answers, as far as usage cannot be read without (the lifetime of OpenAI's
+                cache writes).
+        """
         ...
 
     def meter(self, request: Request) -> StreamMeter:

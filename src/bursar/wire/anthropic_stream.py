@@ -1,0 +1,204 @@
+"""Reading answers of the Messages API, whole and as a stream of events.
+
+A stream is `message_start` (prompt usage), blocks of `content_block_start`, `…_delta`, `…_stop`, then
+`message_delta` (stop reason, cumulative usage) and `message_stop`; `ping` and unknown events may come
+anywhere, and an `error` event ends it. Source: anthropic SDK 2.12 types, checked 2026-11-24.
+"""
+
+import msgspec
+
+from bursar.errors import BadUsage
+from bursar.wire import raw_json as raw
+from bursar.wire.anthropic_usage import merge_usage, read_terms, read_usage
+from bursar.wire.dialect import Answer
+from bursar.wire.received import Received
+from bursar.wire.sse import EventSplitter, end_event, read_event
+
+_DELTA_PREFIX = b"event: content_block_delta\ndata: "
+_DELTAS_MAX = 512  # Deltas are decoded in batches: off the way of each chunk, bounded in memory.
+
+_NULL = msgspec.Raw(b"null")
+
+
+class _Delta(msgspec.Struct):
+    text: str = ""
+    partial_json: str = ""
+    thinking: str = ""
+    stop_reason: str | None = None
+
+
+class _ContentBlock(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    id: str = ""
+    name: str = ""
+    input: msgspec.Raw = _NULL
+
+
+class _Message(msgspec.Struct):
+    model: str = ""
+    stop_reason: str | None = None
+    usage: msgspec.Raw = _NULL
+    content: msgspec.Raw = _NULL
+
+
+class _Error(msgspec.Struct):
+    type: str = "an error"
+
+
+class _Event(msgspec.Struct):
+    type: str
+    message: msgspec.Raw = _NULL
+    content_block: msgspec.Raw = _NULL
+    delta: msgspec.Raw = _NULL
+    usage: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+
+
+class _DeltaEvent(msgspec.Struct):
+    delta: _Delta
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_DELTA_EVENT = msgspec.json.Decoder(_DeltaEvent)
+_DELTA = msgspec.json.Decoder(_Delta)
+_BLOCK = msgspec.json.Decoder(_ContentBlock)
+_BLOCKS = msgspec.json.Decoder(list[msgspec.Raw])
+_MESSAGE = msgspec.json.Decoder(_Message)
+_ERROR = msgspec.json.Decoder(_Error)
+
+
+def read_answer(body: bytes) -> Answer:
+    """Read a whole answer; see `Dialect.answer`."""
+    message = raw.attempt(_MESSAGE, body)
+    if message is None:
+        return Answer(None, None, "", "", b"", "", complete=False, problem="the answer is no message")
+    received = Received()
+    for block in raw.attempt(_BLOCKS, message.content) or ():
+        _take_block(received, block)
+    return _answer(message, received, complete=True, problem="")
+
+
+class AnthropicMeter:
+    """Fills `StreamMeter` for the Messages API."""
+
+    def __init__(self) -> None:
+        self._splitter = EventSplitter()
+        self._held = b""
+        self._completed = False
+        self._message = _Message()
+        self._received = Received()
+        self._deltas: list[bytes] = []
+        self._problem = ""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take upstream bytes; see `StreamMeter.feed`."""
+        events = self._splitter.feed(chunk)
+        if self._held:
+            self._held += b"".join(events)
+            return b""
+        for number, event in enumerate(events):
+            if event.startswith(_DELTA_PREFIX):
+                self._deltas.append(event[len(_DELTA_PREFIX) :])
+            elif self._see(read_event(event)[1]):
+                self._held = b"".join(events[number:])
+                return b"".join(events[:number])
+        if len(self._deltas) >= _DELTAS_MAX:
+            self._fold_deltas()
+        return b"".join(events)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event has arrived, be it without its closing blank line."""
+        return bool(self._held) or self._ends_unclosed()
+
+    def rest(self) -> bytes:
+        """Return the terminal event; see `StreamMeter.rest`."""
+        if self._held:
+            return self._held + self._splitter.pending
+        return end_event(self._splitter.pending) if self._ends_unclosed() else b""
+
+    def answer(self) -> Answer:
+        """Return what is known so far."""
+        self._fold_deltas()
+        complete = self._completed or (not self._held and self._ends_unclosed())
+        return _answer(self._message, self._received, complete=complete, problem=self._problem)
+
+    def _see(self, data: bytes) -> bool:
+        """Take in one event's data; return whether it is a terminal one."""
+        event = raw.attempt(_EVENT, data)
+        if event is None:
+            return False
+        if event.type == "message_start":
+            self._message = raw.attempt(_MESSAGE, event.message) or self._message
+        elif event.type == "content_block_start":
+            # Deltas that came before belong before this block's own text.
+            self._fold_deltas()
+            _take_block(self._received, event.content_block)
+        elif event.type == "content_block_delta":
+            self._deltas.append(data)
+        elif event.type == "message_delta":
+            delta = raw.attempt(_DELTA, event.delta) or _Delta()
+            self._message.stop_reason = delta.stop_reason or self._message.stop_reason
+            self._message.usage = msgspec.Raw(merge_usage(self._message.usage, event.usage))
+        elif event.type == "message_stop":
+            self._completed = True
+        elif event.type == "error":
+            kind = (raw.attempt(_ERROR, event.error) or _Error()).type
+            self._problem = f"the provider ended the stream with {kind[:60]}"
+        return event.type in {"message_stop", "error"}
+
+    def _fold_deltas(self) -> None:
+        received = self._received
+        for data in self._deltas:
+            event = raw.attempt(_DELTA_EVENT, data)
+            if event is None:
+                continue  # It was passed on as it came; only an estimate misses its text.
+            delta = event.delta
+            if delta.text:
+                received.texts.append(delta.text)
+            elif delta.partial_json or delta.thinking:
+                received.unspoken.append(delta.partial_json or delta.thinking)
+        self._deltas.clear()
+
+    def _ends_unclosed(self) -> bool:
+        pending = self._splitter.pending
+        if b"message_stop" not in pending:
+            return False
+        event = raw.attempt(_EVENT, read_event(pending)[1])
+        return event is not None and event.type == "message_stop"
+
+
+def _take_block(received: Received, value: msgspec.Raw) -> None:
+    """Take in a content block, whole or as a stream begins it; what is not as it should be is left out."""
+    block = raw.attempt(_BLOCK, value)
+    if block is None:
+        return
+    if block.type == "text":
+        received.texts.append(block.text)
+    elif block.type == "thinking":
+        received.unspoken.append(block.thinking)
+    elif block.type == "tool_use":
+        received.call_ids.append(block.id)
+        arguments = bytes(block.input).decode(errors="replace")
+        # A stream begins a call with empty arguments and sends them in deltas.
+        received.unspoken.append(f"{block.name} {'' if arguments == '{}' else arguments}")
+
+
+def _answer(message: _Message, received: Received, *, complete: bool, problem: str) -> Answer:
+    usage = None
+    try:
+        usage = read_usage(message.usage)
+    except BadUsage as error:
+        problem = problem or str(error)
+    return Answer(
+        usage=usage,
+        terms=read_terms(message.usage),
+        model=message.model,
+        stop_reason=message.stop_reason or "",
+        echo=received.echo(),
+        received="" if usage and complete else received.generated(),
+        complete=complete,
+        problem=problem,
+    )

@@ -1,0 +1,159 @@
+"""The Messages API's usage, in disjoint token classes.
+
+Anthropic's `input_tokens` is the uncached remainder, so that the prompt is the sum of three fields;
+`output_tokens` includes thinking. Sources: anthropic SDK 2.12 types `Usage`, `MessageDeltaUsage`,
+`BetaUsage` (iterations), checked 2026-11-24.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from bursar.domain.prices import Terms
+from bursar.domain.usage import Usage
+from bursar.errors import BadRequest, BadUsage
+from bursar.wire import raw_json as raw
+
+# No response uses a quadrillion tokens; more would overflow what stores the ledger.
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+
+# Top-level usage holds the tokens of these iterations already.
+_COUNTED_ITERATIONS = frozenset({"message", "fallback_message"})
+
+
+class _CacheCreation(msgspec.Struct):
+    ephemeral_5m_input_tokens: Count | None = None
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    thinking_tokens: Count | None = None
+
+
+class _Tokens(msgspec.Struct):
+    """Tokens of one usage object or iteration, as the provider writes them."""
+
+    input_tokens: Count
+    output_tokens: Count
+    cache_read_input_tokens: Count | None = None
+    cache_creation_input_tokens: Count | None = None
+    cache_creation: _CacheCreation | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class _Iteration(msgspec.Struct):
+    type: str = ""
+
+
+class _Usage(_Tokens):
+    server_tool_use: dict[str, Count | None] | None = None
+    iterations: list[msgspec.Raw] | None = None
+
+
+class _Terms(msgspec.Struct):
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+
+
+_USAGE = msgspec.json.Decoder(_Usage)
+_TOKENS = msgspec.json.Decoder(_Tokens)
+_ITERATION = msgspec.json.Decoder(_Iteration)
+_TERMS = msgspec.json.Decoder(_Terms)
+
+
+def read_usage(usage: raw.Slice) -> Usage:
+    """Read a raw usage object into disjoint classes.
+
+    A compaction's tokens appear only in `iterations` and are added. Iterations of another model (an
+    advisor) and unknown ones are named in `other`, since they are billed beyond what the classes hold.
+
+    Raises:
+        BadUsage: It is absent, of wrong types, or contradicts itself.
+    """
+    if raw.is_null(usage):
+        raise BadUsage("the answer has no usage")
+    other: list[str] = []
+    try:
+        fields = _USAGE.decode(usage)
+        parts = [_part(fields)]
+        for iteration in fields.iterations or ():
+            kind = _ITERATION.decode(iteration).type
+            if kind == "compaction":
+                parts.append(_part(_TOKENS.decode(iteration)))
+            elif kind not in _COUNTED_ITERATIONS:
+                other.append(f"iteration:{kind[:40]}")
+    except raw.REFUSALS as error:
+        raise BadUsage(f"the answer's usage cannot be read: {error}") from None
+    tools = {name: requests for name, requests in (fields.server_tool_use or {}).items() if requests}
+    web_search, web_fetch = tools.pop("web_search_requests", 0), tools.pop("web_fetch_requests", 0)
+    return Usage(
+        input=sum(part.input for part in parts),
+        cache_read=sum(part.cache_read for part in parts),
+        cache_write_5m=sum(part.cache_write_5m for part in parts),
+        cache_write_1h=sum(part.cache_write_1h for part in parts),
+        output=sum(part.output for part in parts),
+        reasoning=sum(part.reasoning for part in parts),
+        web_search=web_search,
+        web_fetch=web_fetch,
+        other=(*other, *(name[:60] for name in tools)),
+    )
+
+
+def read_terms(usage: raw.Slice) -> Terms | None:
+    """Read what an answer was billed under; None where its usage says nothing about it."""
+    terms = raw.attempt(_TERMS, usage)
+    if terms is None or terms == _Terms():
+        return None
+    tier = "fast" if terms.speed == "fast" else terms.service_tier or "standard"
+    # Models from before the setting report that there is none.
+    geo = "" if terms.inference_geo == "not_available" else terms.inference_geo or ""
+    return Terms(tier=tier, geo=geo)
+
+
+def merge_usage(start: raw.Slice, delta: raw.Slice) -> raw.Slice:
+    """Lay a stream's cumulative `message_delta` usage over that of `message_start`."""
+    if raw.is_null(delta) or not raw.is_object(delta):
+        return start
+    if not raw.is_object(start):
+        return delta
+    try:
+        later = {name: value for name, value in raw.read_object(delta, "").items() if not raw.is_null(value)}
+        return raw.join_object({**raw.read_object(start, ""), **later})
+    except BadRequest:
+        return delta
+
+
+def _part(tokens: _Tokens) -> Usage:
+    reasoning = (tokens.output_tokens_details and tokens.output_tokens_details.thinking_tokens) or 0
+    if reasoning > tokens.output_tokens:
+        raise BadUsage(f"usage has {reasoning} thinking tokens in {tokens.output_tokens} output tokens")
+    write_5m, write_1h = _cache_writes(tokens)
+    return Usage(
+        input=tokens.input_tokens,
+        cache_read=tokens.cache_read_input_tokens or 0,
+        cache_write_5m=write_5m,
+        cache_write_1h=write_1h,
+        output=tokens.output_tokens - reasoning,
+        reasoning=reasoning,
+    )
+
+
+def _cache_writes(tokens: _Tokens) -> tuple[int, int]:
+    """Return 5-minute and 1-hour writes.
+
+    What the total holds beyond the breakdown (a stream's later total comes without one) was written as
+    the rest was: for an hour where everything broken down was, else for 5 minutes.
+    """
+    breakdown = tokens.cache_creation or _CacheCreation()
+    write_5m = breakdown.ephemeral_5m_input_tokens or 0
+    write_1h = breakdown.ephemeral_1h_input_tokens or 0
+    total = tokens.cache_creation_input_tokens
+    if total is None:
+        return write_5m, write_1h
+    rest = total - write_5m - write_1h
+    if rest < 0:
+        raise BadUsage(f"usage breaks {total} cache-creation tokens down into {write_5m} + {write_1h}")
+    if write_1h and not write_5m:
+        return 0, write_1h + rest
+    return write_5m + rest, write_1h

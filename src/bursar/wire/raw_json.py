@@ -1,0 +1,210 @@
+"""JSON as raw slices: look at what is needed, keep the bytes of everything else.
+
+`msgspec.Raw` is a view of one value's bytes, validated but not built. Every reader here says what was
+expected and what was found, with the path of the value as place (`messages[3].content`), and raises
+nothing but `BadRequest`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from bursar.errors import BadRequest
+
+Slice = msgspec.Raw | bytes
+RawObject = dict[str, msgspec.Raw]
+Decoded = TypeVar("Decoded")
+
+_OBJECT = msgspec.json.Decoder(RawObject)
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_TEXT = msgspec.json.Decoder(str)
+_VALUE = msgspec.json.Decoder()
+_ENCODER = msgspec.json.Encoder()
+
+# What msgspec raises on JSON that it cannot take: malformed (DecodeError), of another type or out of a
+# number's range (ValidationError, its subclass), bad UTF-8 in a string, nested beyond the stack.
+REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_KINDS = {b"{": "an object", b"[": "an array", b'"': "a string", b"t": "true", b"f": "false", b"n": "null"}
+
+encode = _ENCODER.encode
+
+
+def read_body(body: bytes) -> RawObject:
+    """Split a request body into its top-level fields. Of a repeated field the last one counts.
+
+    Raises:
+        BadRequest: It is no JSON object in UTF-8.
+    """
+    if not body.strip():
+        raise BadRequest("the body is empty; a JSON object was expected")
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"the body is not UTF-8 (byte {error.start})") from None
+    try:
+        return _OBJECT.decode(body)
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except msgspec.ValidationError:
+        raise BadRequest(f"a JSON object was expected, found {kind(body.lstrip())}") from None
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from None
+
+
+def kind(value: Slice) -> str:
+    """Name the type of a raw value, with its article."""
+    return _KINDS.get(_start(value, 1), "a number")
+
+
+def is_null(value: Slice | None) -> bool:
+    """Whether a value is absent or null, which providers treat alike in optional fields."""
+    return value is None or _start(value, 5) in {b"null", b""}
+
+
+def is_text(value: Slice) -> bool:
+    """Whether a value is a string."""
+    return _start(value, 1) == b'"'
+
+
+def is_array(value: Slice) -> bool:
+    """Whether a value is an array."""
+    return _start(value, 1) == b"["
+
+
+def is_object(value: Slice) -> bool:
+    """Whether a value is an object."""
+    return _start(value, 1) == b"{"
+
+
+def _start(value: Slice, size_bytes: int) -> bytes:
+    # A view is cut first, since a whole message may be large.
+    return bytes(memoryview(value)[:size_bytes])
+
+
+def read_object(value: Slice, place: str) -> RawObject:
+    """Split an object into its members."""
+    try:
+        return _OBJECT.decode(value)
+    except REFUSALS:
+        raise BadRequest(f"an object was expected, found {kind(value)}", place=place) from None
+
+
+def read_array(value: Slice, place: str) -> list[msgspec.Raw]:
+    """Split an array into its elements."""
+    try:
+        return _ARRAY.decode(value)
+    except REFUSALS:
+        raise BadRequest(f"an array was expected, found {kind(value)}", place=place) from None
+
+
+def read_text(value: Slice, place: str) -> str:
+    """Read a string."""
+    try:
+        return _TEXT.decode(value)
+    except REFUSALS:
+        found = "one that is not valid" if is_text(value) else kind(value)
+        raise BadRequest(f"a string was expected, found {found}", place=place) from None
+
+
+def attempt(decoder: msgspec.json.Decoder[Decoded], value: Slice) -> Decoded | None:
+    """Decode what may be anything; None where it is not what the decoder is for."""
+    try:
+        return decoder.decode(value)
+    except REFUSALS:
+        return None
+
+
+def required(members: Mapping[str, msgspec.Raw], name: str, place: str) -> msgspec.Raw:
+    """Return a member that must be there."""
+    value = members.get(name)
+    if value is None:
+        raise BadRequest("this field is required", place=f"{place}.{name}" if place else name)
+    return value
+
+
+def optional_text(members: Mapping[str, msgspec.Raw], name: str, place: str = "") -> str:
+    """Read a string that may be absent or null; then it is empty."""
+    value = members.get(name)
+    if value is None or is_null(value):
+        return ""
+    return read_text(value, f"{place}.{name}" if place else name)
+
+
+def optional_flag(members: Mapping[str, msgspec.Raw], name: str, place: str = "") -> bool:
+    """Read true or false; absent and null are false."""
+    value = members.get(name)
+    if value is None or is_null(value):
+        return False
+    content = bytes(value)
+    if content not in {b"true", b"false"}:
+        raise BadRequest(
+            f"true or false was expected, found {kind(value)}", place=f"{place}.{name}" if place else name
+        )
+    return content == b"true"
+
+
+def optional_count(members: Mapping[str, msgspec.Raw], name: str) -> int | None:
+    """Read a whole number that is not negative; absent and null are None."""
+    value = members.get(name)
+    if value is None or is_null(value):
+        return None
+    content = bytes(value)
+    if not content.isdigit() or len(content) > 18:
+        found = content.decode("ascii") if kind(value) == "a number" and len(content) <= 20 else kind(value)
+        raise BadRequest(f"a whole number of at least 0 was expected, found {found}", place=name)
+    return int(content)
+
+
+def optional_object(members: Mapping[str, msgspec.Raw], name: str) -> RawObject:
+    """Split an object that may be absent or null; then it has no members."""
+    value = members.get(name)
+    if value is None or is_null(value):
+        return {}
+    return read_object(value, name)
+
+
+def compact(value: Slice) -> bytes:
+    """Rewrite a value without whitespace and with the fewest escapes, so that equal content is equal bytes.
+
+    Members keep their order. A value that holds a number out of range keeps its escapes.
+    """
+    try:
+        return _ENCODER.encode(_VALUE.decode(value))
+    except REFUSALS:
+        return msgspec.json.format(bytes(value), indent=-1)
+
+
+def join_object(members: Mapping[str, Slice]) -> bytes:
+    """Write an object from raw members, in their order."""
+    return (
+        b"{"
+        + b",".join([_ENCODER.encode(name) + b":" + bytes(value) for name, value in members.items()])
+        + b"}"
+    )
+
+
+def join_array(elements: Iterable[Slice]) -> bytes:
+    """Write an array from raw elements."""
+    return b"[" + b",".join([bytes(element) for element in elements]) + b"]"
+
+
+def set_member(value: Slice, name: str, member: bytes | None) -> bytes:
+    """Set one member of an object, or take it away with None.
+
+    A member that is not there yet is spliced in before the closing brace, so that every other byte of
+    the object stays; otherwise the object is joined anew from the raw bytes of its members.
+    """
+    members: dict[str, Slice] = {**_OBJECT.decode(value)}
+    if name not in members:
+        if member is None:
+            return bytes(value)
+        comma = b"," if members else b""
+        return bytes(value).rstrip()[:-1] + comma + _ENCODER.encode(name) + b":" + member + b"}"
+    if member is None:
+        del members[name]
+    else:
+        members[name] = member
+    return join_object(members)
