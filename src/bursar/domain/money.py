@@ -5,13 +5,14 @@ per line, reservations round up, and a total that is shared out adds up again ex
 """
 
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from bursar.errors import BadAmount
 
 NUSD_PER_USD = 1_000_000_000
 
-_FINEST = Decimal(1).scaleb(-9)
+# Without the trap, digits beyond the context's precision would be rounded away unseen.
+_EXACT = Context(prec=60, traps=[Inexact])
 
 
 def nusd_from_usd(amount: str | int | Decimal) -> int:
@@ -35,8 +36,11 @@ def nusd_from_usd(amount: str | int | Decimal) -> int:
         raise BadAmount(f'{amount!r} is no amount of US dollars; write digits, such as "0.20"') from None
     if not usd.is_finite() or abs(usd) > Decimal(10) ** 15:
         raise BadAmount(f"{amount!r} is no amount of US dollars within ±10¹⁵")
-    nusd = usd / _FINEST
-    if nusd != nusd.to_integral_value():
+    try:
+        nusd = usd.scaleb(9, _EXACT)
+    except Inexact:
+        nusd = None
+    if nusd is None or nusd != nusd.to_integral_value():
         raise BadAmount(f"{amount!r} is finer than a nanodollar (nine places)")
     return int(nusd)
 
