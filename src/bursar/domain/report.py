@@ -18,6 +18,9 @@ from bursar.domain.ledger import Component, CostBasis, Entry, Technique
 from bursar.domain.money import usd_text
 from bursar.domain.usage import TokenClass
 
+# Once for all: looking up the value of an enum's member costs more than the sum it is for.
+_CLASS_NAMES = tuple(c.value for c in TokenClass)
+
 
 class ReportKey(StrEnum):
     """What a report can be grouped by. `MODEL` is the model that the client asked for."""
@@ -75,9 +78,11 @@ class Tally:
         self.calls += 1
         self._add_amounts(entry)
         if entry.usage is not None:
-            tokens = self.tokens
-            for name, count in entry.usage.tokens().items():
-                tokens[name] = tokens.get(name, 0) + count
+            usage, tokens = entry.usage, self.tokens
+            for name in _CLASS_NAMES:
+                count: int = getattr(usage, name)
+                if count:
+                    tokens[name] = tokens.get(name, 0) + count
         for technique, share in entry.shares.items():
             self.techniques[technique] = self.techniques.get(technique, 0) + share
         for component, share in entry.components.items():

@@ -1,0 +1,221 @@
+"""What reports look like on a terminal; made for 100 columns, and readable at 80.
+
+Amounts in one column share their number of decimal places, so that they line up at the point. An amount
+that is not known is a dash, never a zero.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bursar.domain.ledger import Component, Technique
+from bursar.domain.money import NUSD_PER_USD, divide_half_even
+from bursar.domain.report import Report, ReportKey, Row, Tally
+from bursar.domain.usage import PROMPT_CLASSES, TokenClass
+
+UNKNOWN = "–"
+
+_WIDTH_WITHOUT_TERMINAL = 100
+_BAR_CELLS = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+# Decimal places by what the largest amount of a column reaches: four to six places that say something.
+_PLACES = ((1_000 * NUSD_PER_USD, 2), (NUSD_PER_USD, 4), (NUSD_PER_USD // 1_000, 6))
+_FINEST_PLACES = 9
+
+
+def console() -> Console:
+    """Return a console on standard output, wide enough for our tables where output goes into a file."""
+    made = Console(highlight=False)
+    if not made.is_terminal:
+        made.width = _WIDTH_WITHOUT_TERMINAL
+    return made
+
+
+def places_for(amounts_nusd: Iterable[int | None]) -> int:
+    """Return how many decimal places suit a column of amounts."""
+    largest = max((abs(amount) for amount in amounts_nusd if amount), default=NUSD_PER_USD)
+    return next((places for least, places in _PLACES if largest >= least), _FINEST_PLACES)
+
+
+def usd(nusd: int | None, places: int) -> str:
+    """Write an amount for people: rounded half-even, thousands grouped.
+
+    Args:
+        nusd: The amount; None shows as unknown.
+        places: Decimal places, 2 to 9. An amount that is too small for them shows as such, not as zero.
+    """
+    if nusd is None:
+        return UNKNOWN
+    step = Decimal(1).scaleb(-places)
+    rounded = Decimal(abs(nusd)).scaleb(-9).quantize(step, rounding=ROUND_HALF_EVEN)
+    sign = "-" if nusd < 0 else ""
+    if nusd and not rounded:
+        return f"{sign}<${step:,f}"
+    return f"{sign}${rounded:,f}"
+
+
+def percent(part: int | None, whole: int | None) -> str:
+    """Write a part of a whole in percent with one place; unknown where either is, or the whole is zero."""
+    if part is None or whole is None or whole <= 0:
+        return UNKNOWN
+    per_mille = divide_half_even(1_000 * part, whole)
+    sign = "-" if per_mille < 0 else ""
+    return f"{sign}{abs(per_mille) // 10:,}.{abs(per_mille) % 10} %"
+
+
+def bar(part: int, whole: int) -> str:
+    """Draw a part of a whole as a bar, to an eighth of a cell."""
+    if whole <= 0 or part <= 0:
+        return ""
+    eighths = min(divide_half_even(part * _BAR_CELLS * 8, whole), _BAR_CELLS * 8)
+    cells, rest = divmod(max(eighths, 1), 8)
+    return "█" * cells + (_EIGHTHS[rest] if rest else "")
+
+
+def headline(total: Tally) -> RenderableType:
+    """Say in a line or four what calls cost, what they would have cost, and how sure that is."""
+    places = places_for((total.cost_nusd, total.baseline_nusd))
+    first = Text.assemble(
+        (f"{total.calls:,}", "bold"),
+        " call, cost " if total.calls == 1 else " calls, cost ",
+        (usd(total.known_cost_nusd, places), "bold"),
+        "; as sent they would have cost ",
+        (usd(total.known_baseline_nusd, places), "bold"),
+        "; saved ",
+        (usd(total.known_saved_nusd, places), "bold green" if total.saved_nusd >= 0 else "bold red"),
+        f" ({percent(total.known_saved_nusd, total.baseline_nusd)})",
+    )
+    return Group(first, *(Text(note, style="yellow") for note in _notes(total, places)))
+
+
+def _notes(total: Tally, places: int) -> list[str]:
+    notes: list[str] = []
+    if total.estimated_nusd or total.estimated_max_nusd:
+        notes.append(
+            f"Estimated, of the cost: {usd(total.estimated_nusd, places)}, "
+            f"at most {usd(total.estimated_max_nusd, places)} (no usage was reported)."
+        )
+    if total.unknown_calls:
+        notes.append(f"Unknown cost: {total.unknown_calls:,} calls. They are in no amount.")
+    without_baseline = total.uncompared_calls - total.unknown_calls
+    if without_baseline:
+        notes.append(f"Unknown baseline: {without_baseline:,} calls. They are not in as sent and saved.")
+    return notes
+
+
+def component_table(total: Tally) -> Table:
+    """Show where tokens and cost went, by component of the prompt."""
+    shares = [(c, total.components[c]) for c in Component if c in total.components]
+    tokens = sum(share.tokens for _, share in shares)
+    cost_nusd = sum(share.cost_nusd for _, share in shares)
+    places = places_for((cost_nusd,))
+    table = _table("Where the tokens went")
+    table.add_column("component", no_wrap=True)
+    for name in ("tokens", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", width=_BAR_CELLS, no_wrap=True, style="cyan")
+    for name in ("cost", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for component, share in shares:
+        table.add_row(
+            _words(component),
+            f"{share.tokens:,}",
+            percent(share.tokens, tokens),
+            bar(share.tokens, tokens),
+            usd(share.cost_nusd, places),
+            percent(share.cost_nusd, cost_nusd),
+        )
+    return table
+
+
+def technique_table(total: Tally) -> Table:
+    """Show what each technique saved. A technique may have cost more than it saved."""
+    shares = [(t, n) for t in Technique if (n := total.techniques.get(t))]
+    places = places_for((total.baseline_nusd, *(n for _, n in shares)))
+    table = _table("What saved it")
+    table.add_column("technique", no_wrap=True)
+    for name in ("saved", "of as sent"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for technique, saved_nusd in shares:
+        table.add_row(
+            _words(technique),
+            Text(usd(saved_nusd, places), style="green" if saved_nusd > 0 else "red"),
+            percent(saved_nusd, total.known_baseline_nusd),
+        )
+    return table
+
+
+def row_table(report: Report) -> Table:
+    """Show a report's groups, dearest first. By component there is no baseline to compare with."""
+    names = [key.value for key in report.by]
+    compared = ReportKey.COMPONENT not in report.by
+    table = _table(f"By {', '.join(names)}")
+    for name in names:
+        table.add_column(name, overflow="fold", min_width=len(name))
+    for name in (
+        "calls",
+        "prompt",
+        "cached",
+        "output",
+        "cost",
+        *(("as sent", "saved", "%") if compared else ()),
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    places = places_for(amount for row in report.rows for amount in (row.cost_nusd, row.baseline_nusd))
+    for row in report.rows:
+        keys = [Text(_printable(key)) if key else Text("(none)", style="dim") for key in row.keys]
+        cost = Text(usd(row.cost_nusd, places), style="bold")
+        # What stands after the amount is as wide in every row, so that the amounts still line up.
+        cost.append("*" if row.unknown_calls else " ", style="yellow")
+        saved = (
+            usd(row.baseline_nusd, places),
+            usd(row.saved_nusd, places),
+            percent(row.saved_nusd, row.baseline_nusd),
+        )
+        table.add_row(*keys, f"{row.calls:,}", *_token_cells(row), cost, *(saved if compared else ()))
+    return table
+
+
+def show(screen: Console, report: Report) -> None:
+    """Print a report: headline, components, techniques, groups."""
+    total = report.total
+    parts: list[RenderableType] = [headline(total)]
+    if total.components:
+        parts.append(component_table(total))
+    if any(total.techniques.values()):
+        parts.append(technique_table(total))
+    if report.rows:
+        parts.append(row_table(report))
+    for part in parts:
+        screen.print(part)
+        screen.print()
+    if report.rows_left:
+        screen.print(f"{report.rows_left:,} further rows; --limit shows more.")
+    if any(row.unknown_calls for row in report.rows):
+        screen.print("* Some of its calls are of unknown cost and not in the amount.", style="yellow")
+
+
+def _token_cells(row: Row) -> Sequence[str]:
+    prompt_tokens = sum(row.tokens.get(c.value, 0) for c in PROMPT_CLASSES)
+    output_tokens = row.tokens.get(TokenClass.OUTPUT.value, 0) + row.tokens.get(TokenClass.REASONING.value, 0)
+    cached = percent(row.tokens.get(TokenClass.CACHE_READ.value, 0), prompt_tokens)
+    return (f"{prompt_tokens:,}", cached, f"{output_tokens:,}")
+
+
+def _printable(key: str) -> str:
+    """Spell out what is not printable: a key comes from a client, and must not steer the terminal."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in key
+    )
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
