@@ -86,6 +86,10 @@ class Layout:
 def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios) -> Layout:
     """Lay a prompt out for one model.
 
+    A prefix has the same name in every prompt that begins with it, with one exception: tools count as a
+    whole. One that is added behind the others renames them all, as providers say that it invalidates
+    their cache (anthropics/skills, prompt-caching page, July 2026).
+
     Args:
         prompt: The prompt.
         scope: What separates caches, as one byte string: upstream base URL, credential and model. At
@@ -96,7 +100,7 @@ def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios) -> Layout:
     link = digest(scope)
     overhead = ratios.overhead
     # The section's name keeps a text that moves from system to messages from matching itself.
-    link = digest(link + b"tools" + prompt.tools_salt)
+    link = digest(link + b"tools" + prompt.tools_salt + _name_of_all(prompt.tools))
     link = rows.add(link, prompt.tools, 0)
     tools_end = len(rows.chain)
     link = digest(link + b"system" + prompt.system_salt)
@@ -125,6 +129,10 @@ def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios) -> Layout:
         if last is not None:
             rows.marks.setdefault(last, prompt.auto_mark)
     return layout
+
+
+def _name_of_all(tools: Sequence[Piece]) -> bytes:
+    return digest(b"".join([block.digest for tool in tools for block in tool.blocks]))
 
 
 class _Rows:
