@@ -24,6 +24,7 @@ def call(
     rules: CacheRules,
     now_s: float,
     marks: dict[int, Mark] | None = None,
+    *,
     options: CacheOptions = IMPLICIT,
 ) -> CacheOutcome:
     """Send a prompt and let its response begin at once."""
@@ -89,8 +90,8 @@ class TestAtMarks:
         cache = ProviderCache()
         call(cache, row(2000, 3000, message_ends=(1, 2)), OPENAI_MARKS, 0)
         later = row(2000, 3000, 4000, message_ends=(1, 2, 3))
-        assert call(cache, later, OPENAI_MARKS, 1, {2: HALF_HOUR}, EXPLICIT).read_tokens == 0
-        assert call(cache, later, OPENAI_MARKS, 2, {1: HALF_HOUR, 2: HALF_HOUR}, EXPLICIT).read_tokens == 4000
+        assert call(cache, later, OPENAI_MARKS, 1, {2: HALF_HOUR}, options=EXPLICIT).read_tokens == 0
+        assert call(cache, later, OPENAI_MARKS, 2, {1: HALF_HOUR, 2: HALF_HOUR}, options=EXPLICIT).read_tokens == 4000
 
     def test_there_is_no_fall_back_to_a_shorter_unmarked_prefix(self) -> None:
         cache = ProviderCache()
@@ -101,13 +102,13 @@ class TestAtMarks:
     def test_the_latest_four_breakpoints_are_written(self, options: CacheOptions, kept: list[int]) -> None:
         marks = dict.fromkeys(range(5), HALF_HOUR)
         prefixes = row(2000, 3000, 4000, 5000, 6000, 7000, message_ends=(6,))
-        outcome = call(ProviderCache(), prefixes, OPENAI_MARKS, 0, marks, options)
+        outcome = call(ProviderCache(), prefixes, OPENAI_MARKS, 0, marks, options=options)
         assert [index for index, _ in outcome.kept] == kept
 
     def test_matching_considers_the_latest_eighty_marks(self) -> None:
         cache = ProviderCache()
         wide = row(*range(2000, 2100))
-        call(cache, wide, OPENAI_MARKS, 0, {5: HALF_HOUR}, EXPLICIT)
+        call(cache, wide, OPENAI_MARKS, 0, {5: HALF_HOUR}, options=EXPLICIT)
         reach = dict.fromkeys(range(5, 85), HALF_HOUR)
         assert cache.look(wide, reach, OPENAI_MARKS, 1, EXPLICIT).hit == 5
         assert cache.look(wide, reach | {85: HALF_HOUR}, OPENAI_MARKS, 1, EXPLICIT).hit is None
@@ -116,11 +117,16 @@ class TestAtMarks:
         cache = ProviderCache()
         outcome = call(cache, row(2000, 3000, message_ends=(2,)), OPENAI_MARKS, 0, {0: TWELVE})
         assert outcome.writes == {W12H: 2000, W30M: 1000}
-        assert call(cache, row(2000), OPENAI_MARKS, 43_199, {0: TWELVE}, EXPLICIT).read_tokens == 2000
+        assert call(cache, row(2000), OPENAI_MARKS, 43_199, {0: TWELVE}, options=EXPLICIT).read_tokens == 2000
 
     def test_a_mark_without_a_time_to_live_takes_the_requests(self) -> None:
         outcome = call(
-            ProviderCache(), row(2000), OPENAI_MARKS, 0, {0: Mark("")}, CacheOptions(implicit=False, ttl="12h")
+            ProviderCache(),
+            row(2000),
+            OPENAI_MARKS,
+            0,
+            {0: Mark("")},
+            options=CacheOptions(implicit=False, ttl=\"12h\"),
         )
         assert outcome.writes == {W12H: 2000}
 

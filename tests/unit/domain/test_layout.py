@@ -18,7 +18,9 @@ from bursar.domain.prompt import (
 from bursar.domain.tokens import Basis, Overhead, TokenRatios
 
 PLAIN = TokenRatios("plain", dict.fromkeys(ContentClass, 1000), Basis.EXACT)
-ADDING = replace(PLAIN, overhead=Overhead(request_tokens=3, tools_tokens=300, system_tokens=2, message_tokens=4))
+ADDING = replace(
+    PLAIN, overhead=Overhead(request_tokens=3, tools_tokens=300, system_tokens=2, message_tokens=4)
+)
 FIVE = Mark("5m")
 
 
@@ -80,14 +82,18 @@ def test_the_clients_marks_are_found() -> None:
 
 def test_an_automatic_mark_goes_to_the_last_block_that_takes_one() -> None:
     hour = Mark("1h")
-    unmarked = replace(PROMPT, messages=(*PROMPT.messages, Piece(Role.USER, (block("more"),))), auto_mark=hour)
+    unmarked = replace(
+        PROMPT, messages=(*PROMPT.messages, Piece(Role.USER, (block("more"),))), auto_mark=hour
+    )
     assert lay_out(unmarked, scope=b"", ratios=PLAIN).marks == {4: FIVE, 6: hour}
     # A mark that the client set itself has the say.
     assert lay_out(replace(PROMPT, auto_mark=hour), scope=b"", ratios=PLAIN).marks == {4: FIVE}
 
 
 def test_a_mark_does_not_rename_a_prefix() -> None:
-    unmarked = replace(PROMPT, messages=(Piece(Role.USER, (block("u", 5), block("u2", 6))), PROMPT.messages[1]))
+    unmarked = replace(
+        PROMPT, messages=(Piece(Role.USER, (block("u", 5), block("u2", 6))), PROMPT.messages[1])
+    )
     assert lay_out(unmarked, scope=b"", ratios=PLAIN).chain == lay_out(PROMPT, scope=b"", ratios=PLAIN).chain
 
 
@@ -97,7 +103,9 @@ def test_another_scope_shares_nothing() -> None:
 
 
 def test_how_messages_are_cut_into_blocks_does_not_rename_their_prefixes() -> None:
-    merged = replace(PROMPT, messages=(Piece(Role.USER, PROMPT.messages[0].blocks + PROMPT.messages[1].blocks),))
+    merged = replace(
+        PROMPT, messages=(Piece(Role.USER, PROMPT.messages[0].blocks + PROMPT.messages[1].blocks),)
+    )
     assert lay_out(merged, scope=b"", ratios=PLAIN).chain == lay_out(PROMPT, scope=b"", ratios=PLAIN).chain
 
 
