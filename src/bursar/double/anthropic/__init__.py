@@ -1,0 +1,1 @@
+"""Anthropic's Messages API, as strict as the provider: what it refuses, and how it answers."""

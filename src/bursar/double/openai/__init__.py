@@ -1,0 +1,1 @@
+"""OpenAI's Chat Completions API, as strict as the provider: what it refuses, and how it answers."""

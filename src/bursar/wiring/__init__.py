@@ -1,0 +1,1 @@
+"""Settings → object graph: the only place that constructs adapters."""

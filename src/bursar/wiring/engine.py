@@ -1,0 +1,35 @@
+"""Settings → the engine, for every door."""
+
+from bursar.adapters.model_data import load_cache_rules, load_token_ratios
+from bursar.adapters.price_data import load_price_book
+from bursar.exchange.engine import Engine, EngineOptions, UpstreamPolicy
+from bursar.settings import Provider, Settings, base_url
+
+
+def providers_of(settings: Settings) -> dict[str, Provider]:
+    """Return the provider sections by name."""
+    return {"anthropic": settings.providers.anthropic, "openai": settings.providers.openai}
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Construct an engine with a fresh view."""
+    return Engine(
+        options=EngineOptions(
+            upstreams={
+                name: UpstreamPolicy(
+                    base_url=base_url(name, provider),
+                    timeout_s=provider.timeout_s,
+                    deadline_s=provider.deadline_s,
+                    retries_max=provider.retries_max,
+                )
+                for name, provider in providers_of(settings).items()
+            },
+            mode=settings.mode,
+            admit_unpriced=settings.unpriced == "admit",
+            routing_tasks=frozenset(settings.routing_tasks),
+            prefix_cache=settings.prefix_cache.enabled,
+        ),
+        prices=load_price_book(settings.prices.listings()),
+        rules=load_cache_rules(),
+        ratios=load_token_ratios(),
+    )

@@ -1,0 +1,99 @@
+"""Settings → the gateway."""
+
+import ipaddress
+import os
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bursar.adapters.clock import WallClock
+from bursar.adapters.ids import TimeOrderedIds
+from bursar.adapters.ledger.sqlite import SqliteLedger
+from bursar.adapters.metrics import Metrics
+from bursar.adapters.retained import RetainedLedger
+from bursar.adapters.tokenizer import SplintrTokenizer
+from bursar.adapters.upstream import HttpUpstream
+from bursar.drivers.asynchronous import World
+from bursar.errors import BadSetting
+from bursar.gateway.app import Gateway, GatewayOptions
+from bursar.gateway.health import Health
+from bursar.settings import Provider, Settings, base_url
+from bursar.wiring.engine import build_engine, providers_of
+
+
+def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
+    """Construct the gateway and everything below it.
+
+    Raises:
+        BadSetting: Settings contradict each other or the environment.
+        StoreFailed: The ledger cannot be opened.
+    """
+    keys = _provider_keys(settings)
+    if keys and not is_loopback(settings.server.host):
+        raise BadSetting(
+            "anybody who reaches it could spend the configured provider keys; bind to 127.0.0.1",
+            place="server.host",
+        )
+    clock = WallClock(time_scale)
+    ledger = SqliteLedger.open(Path(settings.storage.dir))
+    retained = RetainedLedger(ledger, clock)
+    providers = providers_of(settings)
+    upstream = HttpUpstream(
+        {name: base_url(name, provider) for name, provider in providers.items()},
+        {name: provider.connect_timeout_s for name, provider in providers.items()},
+    )
+    metrics = Metrics()
+    resources = AsyncExitStack()
+    resources.enter_context(closing(ledger))
+    resources.push_async_exit(retained)
+    resources.push_async_exit(upstream)
+    return Gateway(
+        build_engine(settings),
+        World(clock, SplintrTokenizer(), upstream, retained, metrics, TimeOrderedIds(clock)),
+        GatewayOptions(
+            body_limit_bytes=settings.server.body_limit_bytes,
+            provider_keys=keys,
+            forward_attribution=frozenset(
+                name for name, provider in providers.items() if _forwards(name, provider)
+            ),
+        ),
+        Health(
+            store_is_well=lambda: retained.is_well,
+            metrics=metrics.text,
+            admit_without_store=settings.storage.on_store_failure == "admit",
+        ),
+        resources=resources,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's own loopback, by name or address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _forwards(name: str, provider: Provider) -> bool:
+    if provider.forward_attribution is not None:
+        return provider.forward_attribution
+    return is_loopback(urlsplit(base_url(name, provider)).hostname or "")
+
+
+def _provider_keys(settings: Settings) -> dict[str, str]:
+    """Read the operator's own keys from the environment."""
+    keys: dict[str, str] = {}
+    for name, provider in providers_of(settings).items():
+        if provider.api_key_env is None:
+            continue
+        key = os.environ.get(provider.api_key_env, "")
+        if not key:
+            raise BadSetting(
+                f"the environment variable {provider.api_key_env} is not set; set it, or remove this setting "
+                "so that each client's own key passes through",
+                place=f"providers.{name}.api_key_env",
+            )
+        keys[name] = key
+    return keys
