@@ -91,7 +91,8 @@ class TestAtMarks:
         call(cache, row(2000, 3000, message_ends=(1, 2)), OPENAI_MARKS, 0)
         later = row(2000, 3000, 4000, message_ends=(1, 2, 3))
         assert call(cache, later, OPENAI_MARKS, 1, {2: HALF_HOUR}, options=EXPLICIT).read_tokens == 0
-        assert call(cache, later, OPENAI_MARKS, 2, {1: HALF_HOUR, 2: HALF_HOUR}, options=EXPLICIT).read_tokens == 4000
+        both = {1: HALF_HOUR, 2: HALF_HOUR}
+        assert call(cache, later, OPENAI_MARKS, 2, both, options=EXPLICIT).read_tokens == 4000
 
     def test_there_is_no_fall_back_to_a_shorter_unmarked_prefix(self) -> None:
         cache = ProviderCache()
@@ -126,7 +127,7 @@ class TestAtMarks:
             OPENAI_MARKS,
             0,
             {0: Mark("")},
-            options=CacheOptions(implicit=False, ttl=\"12h\"),
+            options=CacheOptions(implicit=False, ttl="12h"),
         )
         assert outcome.writes == {W12H: 2000}
 
