@@ -30,6 +30,7 @@ NAME = "anthropic.messages"
 
 _TOOL_TAG, _SYSTEM_TAG, _MESSAGE_TAG = b"at", b"as", b"am"
 
+_SECTION_FIELDS = {section: section.value for section in Section}
 _MARKS = MarkField(MARK_FIELD, write_mark)
 
 # Cheap looks at raw bytes: quotes inside JSON strings are escaped, so these match structure only.
@@ -81,7 +82,7 @@ class AnthropicMessages:
 
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
-        check_marks(request.prompt, edits)
+        check_marks(request.prompt, edits, _SECTION_FIELDS)
         fields: dict[str, raw.Slice] = {**request.fields, **edits.fields}
         for section, pieces in marks_by_section(edits.marks).items():
             try:

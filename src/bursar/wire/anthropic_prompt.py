@@ -11,8 +11,8 @@ import msgspec
 from bursar.domain.prompt import BlockKind, ContentClass, Mark, Role
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
-from bursar.wire.content import classify, looks_like_json
-from bursar.wire.drafts import BlockDraft, PieceDraft, echo_digest
+from bursar.wire.content import classify, classify_result
+from bursar.wire.drafts import BlockDraft, PieceDraft, draft_text, echo_digest
 from bursar.wire.images import ANTHROPIC_IMAGE_TOKENS_MAX, anthropic_image_tokens, document_tokens
 
 MARK_FIELD = "cache_control"
@@ -49,7 +49,7 @@ def read_system_block(value: msgspec.Raw, place: str) -> PieceDraft:
 
 def read_system_text(value: msgspec.Raw, place: str) -> PieceDraft:
     """Draft a system prompt that is a string."""
-    block = text_block(raw.read_text(value, place), ContentClass.POLICY)
+    block = draft_text(raw.read_text(value, place), ContentClass.POLICY)
     return PieceDraft(role=Role.SYSTEM, blocks=[block])
 
 
@@ -64,32 +64,20 @@ def read_message(value: msgspec.Raw, place: str) -> PieceDraft:
     echo = b""
     if raw.is_text(content):
         text = raw.read_text(content, content_place)
-        blocks = [text_block(text, prose)]
+        blocks = [draft_text(text, prose)]
         if role is Role.ASSISTANT:
             echo = echo_digest((text,), ())
     elif raw.is_array(content):
         parts = raw.read_array(content, content_place)
         blocks = [
             _read_block(part, f"{content_place}[{index}]", prose) for index, part in enumerate(parts)
-        ] or [text_block("", prose)]
+        ] or [draft_text("", prose)]
         if role is Role.ASSISTANT:
             echo = _echo(parts)
     else:
         found = raw.kind(content)
         raise BadRequest(f"a string or an array of blocks was expected, found {found}", place=content_place)
     return PieceDraft(role=role, blocks=blocks, head=role_name.encode(), echo=echo)
-
-
-def text_block(text: str, prose: ContentClass, mark: Mark | None = None) -> BlockDraft:
-    """Draft a text block without further members. Providers refuse marks on blank text."""
-    return BlockDraft(
-        kind=BlockKind.TEXT,
-        content_class=classify(text, prose),
-        content=b"text\0" + text.encode(),
-        text=text,
-        markable=bool(text) and not text.isspace(),
-        mark=mark,
-    )
 
 
 def read_mark(value: msgspec.Raw | None, place: str) -> Mark | None:
@@ -137,7 +125,7 @@ def _read_block(value: msgspec.Raw, place: str, prose: ContentClass) -> BlockDra
     mark = take_mark(members, place)
     if block_type == "text" and len(members) == 2:
         text = raw.read_text(raw.required(members, "text", place), f"{place}.text")
-        return text_block(text, prose, mark)
+        return draft_text(text, prose, mark)
     draft = _READERS.get(block_type, _read_other)(members, place, prose)
     # A mark on a nested block ends the same prefix, as far as we tell blocks apart.
     draft.mark = mark or draft.mark
@@ -146,7 +134,7 @@ def _read_block(value: msgspec.Raw, place: str, prose: ContentClass) -> BlockDra
 
 def _read_text(members: raw.RawObject, place: str, prose: ContentClass) -> BlockDraft:
     text = raw.read_text(raw.required(members, "text", place), f"{place}.text")
-    draft = text_block(text, prose)
+    draft = draft_text(text, prose)
     draft.content = _content(members)
     return draft
 
@@ -180,7 +168,7 @@ def _read_tool_result(members: raw.RawObject, place: str, _: ContentClass) -> Bl
     content_place = f"{place}.content"
     if raw.is_text(content):
         text = raw.read_text(content, content_place)
-        return BlockDraft(BlockKind.TOOL_RESULT, _result_class(text), _content(members), text)
+        return BlockDraft(BlockKind.TOOL_RESULT, classify_result(text), _content(members), text)
     return _read_container(members, content, BlockKind.TOOL_RESULT, content_place)
 
 
@@ -192,7 +180,7 @@ def _read_container(members: raw.RawObject, content: msgspec.Raw, kind: BlockKin
     rest = {name: value for name, value in members.items() if name != "content"}
     return BlockDraft(
         kind=kind,
-        content_class=_result_class(text),
+        content_class=classify_result(text),
         content=_content(rest) + b"\0" + b"\0".join([draft.content for draft in drafts]),
         text=text,
         extra_tokens=sum(draft.extra_tokens for draft in drafts),
@@ -239,10 +227,6 @@ def _read_provider_block(members: raw.RawObject, place: str, prose: ContentClass
 
 def _content(members: raw.RawObject) -> bytes:
     return raw.compact(raw.join_object(members))
-
-
-def _result_class(text: str) -> ContentClass:
-    return ContentClass.JSON if looks_like_json(text) else classify(text, ContentClass.CHAT)
 
 
 _READERS: dict[str, Callable[[raw.RawObject, str, ContentClass], BlockDraft]] = {

@@ -11,8 +11,9 @@ from bursar.errors import BadUsage
 from bursar.wire import raw_json as raw
 from bursar.wire.anthropic_usage import merge_usage, read_terms, read_usage
 from bursar.wire.dialect import Answer
+from bursar.wire.holding import EventHold, Verdict
 from bursar.wire.received import Received
-from bursar.wire.sse import EventSplitter, end_event, read_event
+from bursar.wire.sse import read_event
 
 _DELTA_PREFIX = b"event: content_block_delta\ndata: "
 _DELTAS_MAX = 512  # Deltas are decoded in batches: off the way of each chunk, bounded in memory.
@@ -34,6 +35,12 @@ class _ContentBlock(msgspec.Struct):
     id: str = ""
     name: str = ""
     input: msgspec.Raw = _NULL
+
+
+class _Bare(msgspec.Struct):
+    """An answer of which only this can be read."""
+
+    usage: msgspec.Raw = _NULL
 
 
 class _Message(msgspec.Struct):
@@ -66,12 +73,13 @@ _DELTA = msgspec.json.Decoder(_Delta)
 _BLOCK = msgspec.json.Decoder(_ContentBlock)
 _BLOCKS = msgspec.json.Decoder(list[msgspec.Raw])
 _MESSAGE = msgspec.json.Decoder(_Message)
+_BARE = msgspec.json.Decoder(_Bare)
 _ERROR = msgspec.json.Decoder(_Error)
 
 
 def read_answer(body: bytes) -> Answer:
     """Read a whole answer; see `Dialect.answer`."""
-    message = raw.attempt(_MESSAGE, body)
+    message = _read_message(body)
     if message is None:
         return Answer(None, None, "", "", b"", "", complete=False, problem="the answer is no message")
     received = Received()
@@ -84,8 +92,7 @@ class AnthropicMeter:
     """Fills `StreamMeter` for the Messages API."""
 
     def __init__(self) -> None:
-        self._splitter = EventSplitter()
-        self._held = b""
+        self._hold = EventHold(self._see, _completes)
         self._completed = False
         self._message = _Message()
         self._received = Received()
@@ -94,60 +101,58 @@ class AnthropicMeter:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take upstream bytes; see `StreamMeter.feed`."""
-        events = self._splitter.feed(chunk)
-        if self._held:
-            self._held += b"".join(events)
-            return b""
-        for number, event in enumerate(events):
-            if event.startswith(_DELTA_PREFIX):
-                self._deltas.append(event[len(_DELTA_PREFIX) :])
-            elif self._see(read_event(event)[1]):
-                self._held = b"".join(events[number:])
-                return b"".join(events[:number])
-        if len(self._deltas) >= _DELTAS_MAX:
-            self._fold_deltas()
-        return b"".join(events)
+        return self._hold.feed(chunk)
 
     @property
     def ended(self) -> bool:
-        """Whether the terminal event has arrived, be it without its closing blank line."""
-        return bool(self._held) or self._ends_unclosed()
+        """Whether a terminal event has arrived; see `StreamMeter.ended`."""
+        return self._hold.holds or self._hold.ends_unclosed
 
     def rest(self) -> bytes:
         """Return the terminal event; see `StreamMeter.rest`."""
-        if self._held:
-            return self._held + self._splitter.pending
-        return end_event(self._splitter.pending) if self._ends_unclosed() else b""
+        return self._hold.rest()
 
     def answer(self) -> Answer:
         """Return what is known so far."""
         self._fold_deltas()
-        complete = self._completed or (not self._held and self._ends_unclosed())
+        complete = self._completed or self._hold.ends_unclosed
         return _answer(self._message, self._received, complete=complete, problem=self._problem)
 
-    def _see(self, data: bytes) -> bool:
-        """Take in one event's data; return whether it is a terminal one."""
+    def _see(self, event: bytes) -> Verdict:
+        if event.startswith(_DELTA_PREFIX):
+            self._take_delta(event[len(_DELTA_PREFIX) :])
+            return Verdict.PASS
+        return self._see_rare(read_event(event)[1])
+
+    def _see_rare(self, data: bytes) -> Verdict:
         event = raw.attempt(_EVENT, data)
         if event is None:
-            return False
+            return Verdict.PASS
         if event.type == "message_start":
-            self._message = raw.attempt(_MESSAGE, event.message) or self._message
+            self._message = _read_message(event.message) or self._message
         elif event.type == "content_block_start":
             # Deltas that came before belong before this block's own text.
             self._fold_deltas()
             _take_block(self._received, event.content_block)
         elif event.type == "content_block_delta":
-            self._deltas.append(data)
+            self._take_delta(data)
         elif event.type == "message_delta":
             delta = raw.attempt(_DELTA, event.delta) or _Delta()
             self._message.stop_reason = delta.stop_reason or self._message.stop_reason
             self._message.usage = msgspec.Raw(merge_usage(self._message.usage, event.usage))
         elif event.type == "message_stop":
             self._completed = True
+            return Verdict.HOLD
         elif event.type == "error":
             kind = (raw.attempt(_ERROR, event.error) or _Error()).type
             self._problem = f"the provider ended the stream with {kind[:60]}"
-        return event.type in {"message_stop", "error"}
+            return Verdict.HOLD
+        return Verdict.PASS
+
+    def _take_delta(self, data: bytes) -> None:
+        self._deltas.append(data)
+        if len(self._deltas) >= _DELTAS_MAX:
+            self._fold_deltas()
 
     def _fold_deltas(self) -> None:
         received = self._received
@@ -162,12 +167,21 @@ class AnthropicMeter:
                 received.unspoken.append(delta.partial_json or delta.thinking)
         self._deltas.clear()
 
-    def _ends_unclosed(self) -> bool:
-        pending = self._splitter.pending
-        if b"message_stop" not in pending:
-            return False
-        event = raw.attempt(_EVENT, read_event(pending)[1])
-        return event is not None and event.type == "message_stop"
+
+def _completes(data: bytes) -> bool:
+    """Whether data are those of a `message_stop` event."""
+    if b"message_stop" not in data:
+        return False
+    event = raw.attempt(_EVENT, data)
+    return event is not None and event.type == "message_stop"
+
+
+def _read_message(value: raw.Slice) -> _Message | None:
+    """Read a message; where something else in it is not as it should be, its usage alone."""
+    message = raw.attempt(_MESSAGE, value)
+    if message is None and (bare := raw.attempt(_BARE, value)) is not None:
+        return _Message(usage=bare.usage)
+    return message
 
 
 def _take_block(received: Received, value: msgspec.Raw) -> None:

@@ -5,8 +5,6 @@ Anthropic's `input_tokens` is the uncached remainder, so that the prompt is the 
 `BetaUsage` (iterations), checked 2026-11-24.
 """
 
-from typing import Annotated
-
 import msgspec
 
 from bursar.domain.prices import Terms
@@ -14,29 +12,26 @@ from bursar.domain.usage import Usage
 from bursar.errors import BadRequest, BadUsage
 from bursar.wire import raw_json as raw
 
-# No response uses a quadrillion tokens; more would overflow what stores the ledger.
-Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
-
 # Top-level usage holds the tokens of these iterations already.
 _COUNTED_ITERATIONS = frozenset({"message", "fallback_message"})
 
 
 class _CacheCreation(msgspec.Struct):
-    ephemeral_5m_input_tokens: Count | None = None
-    ephemeral_1h_input_tokens: Count | None = None
+    ephemeral_5m_input_tokens: raw.Count | None = None
+    ephemeral_1h_input_tokens: raw.Count | None = None
 
 
 class _OutputDetails(msgspec.Struct):
-    thinking_tokens: Count | None = None
+    thinking_tokens: raw.Count | None = None
 
 
 class _Tokens(msgspec.Struct):
     """Tokens of one usage object or iteration, as the provider writes them."""
 
-    input_tokens: Count
-    output_tokens: Count
-    cache_read_input_tokens: Count | None = None
-    cache_creation_input_tokens: Count | None = None
+    input_tokens: raw.Count
+    output_tokens: raw.Count
+    cache_read_input_tokens: raw.Count | None = None
+    cache_creation_input_tokens: raw.Count | None = None
     cache_creation: _CacheCreation | None = None
     output_tokens_details: _OutputDetails | None = None
 
@@ -46,7 +41,7 @@ class _Iteration(msgspec.Struct):
 
 
 class _Usage(_Tokens):
-    server_tool_use: dict[str, Count | None] | None = None
+    server_tool_use: dict[str, raw.Count | None] | None = None
     iterations: list[msgspec.Raw] | None = None
 
 

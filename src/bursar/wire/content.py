@@ -51,13 +51,15 @@ def classify(text: str, prose: ContentClass) -> ContentClass:
     return prose
 
 
-def looks_like_json(text: str) -> bool:
-    """Whether a text begins and ends as a JSON object or array does."""
+def classify_result(text: str) -> ContentClass:
+    """Classify a tool's result: `JSON` where it begins and ends as an object or array does."""
     first, last = text[:1], text[-1:]
     if first.isspace() or last.isspace():
         stripped = text.strip()
         first, last = stripped[:1], stripped[-1:]
-    return (first == "{" and last == "}") or (first == "[" and last == "]")
+    if (first == "{" and last == "}") or (first == "[" and last == "]"):
+        return ContentClass.JSON
+    return classify(text, ContentClass.CHAT)
 
 
 def _looks_like_code(sample: str) -> bool:

@@ -4,5 +4,8 @@ from collections.abc import Mapping
 
 from bursar.wire.anthropic import ANTHROPIC_MESSAGES
 from bursar.wire.dialect import Dialect
+from bursar.wire.openai_chat import OPENAI_CHAT
 
-DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ANTHROPIC_MESSAGES,)}
+_ALL: tuple[Dialect, ...] = (ANTHROPIC_MESSAGES, OPENAI_CHAT)
+
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _ALL}

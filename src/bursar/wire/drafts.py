@@ -11,6 +11,7 @@ import msgspec
 import xxhash
 
 from bursar.domain.prompt import Block, BlockKind, ContentClass, Mark, Piece, Role, digest
+from bursar.wire.content import classify
 from bursar.wire.memo import PieceMemo
 
 
@@ -140,6 +141,24 @@ class PieceReader:
             self._memo.put(key, finished[key])
         for pieces, index, key in self._gaps:
             pieces[index] = finished[key]
+
+
+def draft_text(text: str, prose: ContentClass, mark: Mark | None = None) -> BlockDraft:
+    """Draft a text block without further members. Providers refuse marks on blank text.
+
+    Args:
+        text: The text.
+        prose: Its content class where it is neither source code nor CJK.
+        mark: The client's mark.
+    """
+    return BlockDraft(
+        kind=BlockKind.TEXT,
+        content_class=classify(text, prose),
+        content=b"text\0" + text.encode(),
+        text=text,
+        markable=bool(text) and not text.isspace(),
+        mark=mark,
+    )
 
 
 def echo_digest(texts: Iterable[str], tool_call_ids: Iterable[str]) -> bytes:

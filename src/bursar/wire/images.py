@@ -25,6 +25,14 @@ OPENAI_IMAGE_TOKENS = 765
 _PAGE_TOKENS = 2_000
 _PAGE_BYTES = 100_000
 
+# Audio: about 10 tokens a second, of which the densest common form takes 16 KB. A rough upper estimate.
+_AUDIO_BYTES_PER_TOKEN = 1_600
+
+
+def audio_tokens(base64_characters: int) -> int:
+    """Estimate a recording's tokens from the length of its base64 data."""
+    return -(-base64_characters * 3 // 4 // _AUDIO_BYTES_PER_TOKEN)
+
 
 def anthropic_image_tokens(base64_data: str) -> int:
     """Estimate an image's tokens at Anthropic from its header; the maximum where that is unreadable."""

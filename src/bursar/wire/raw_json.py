@@ -6,7 +6,7 @@ nothing but `BadRequest`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ from bursar.errors import BadRequest
 Slice = msgspec.Raw | bytes
 RawObject = dict[str, msgspec.Raw]
 Decoded = TypeVar("Decoded")
+
+# A provider's count, for structs. No response uses a quadrillion tokens; more would overflow a ledger.
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
 _OBJECT = msgspec.json.Decoder(RawObject)
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])

@@ -62,17 +62,21 @@ def marks_by_section(
     return grouped
 
 
-def check_marks(prompt: Prompt, edits: Edits) -> None:
+def check_marks(prompt: Prompt, edits: Edits, fields: Mapping[Section, str]) -> None:
     """Check that every mark to set stands on a block that takes one.
 
-    Marks in a section that the edits replace are not looked at, since the prompt does not show it.
+    Args:
+        prompt: The prompt as it was read.
+        edits: What is to change. Marks in a field that they replace are not looked at, since the prompt
+            does not show it.
+        fields: The top-level field of each section.
 
     Raises:
         ValueError: There is no such block, or it takes no mark.
     """
     pieces = {Section.TOOLS: prompt.tools, Section.SYSTEM: prompt.system, Section.MESSAGES: prompt.messages}
     for place, mark in edits.marks.items():
-        if mark is None or place.section.value in edits.fields:
+        if mark is None or fields[place.section] in edits.fields:
             continue
         section = pieces[place.section]
         if place.piece >= len(section) or place.block >= len(section[place.piece].blocks):

@@ -1,0 +1,210 @@
+"""The dialect of OpenAI's Chat Completions API.
+
+System and developer messages at the front are the prompt's system pieces, in their order; so system piece
+i is `messages[i]`, and message piece i is `messages[number of system pieces + i]`.
+
+Sources: PROVIDERS' facts and the types of the openai SDK 3.54, checked 2026-11-24.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bursar.domain.prices import Terms
+from bursar.domain.prompt import Mark, Piece, Prompt, Role, Section, digest
+from bursar.errors import BadRequest
+from bursar.wire import raw_json as raw
+from bursar.wire.dialect import Answer, Edits, Fault, Reading, Request, StreamMeter
+from bursar.wire.drafts import PieceReader
+from bursar.wire.memo import PieceMemo
+from bursar.wire.openai_prompt import MARK_FIELD, message_reader, read_tool, write_mark
+from bursar.wire.openai_stream import OpenAIMeter, read_answer
+from bursar.wire.openai_usage import read_terms
+from bursar.wire.splicing import MarkField, check_marks, mark_content, marks_by_section
+
+NAME = "openai.chat"
+
+_TOOL_TAG, _MESSAGE_TAG = b"ot", b"om"
+_DEFAULT_TTL = "30m"
+_LONG_TTL = "12h"
+_SECTION_FIELDS = {Section.TOOLS: "tools", Section.SYSTEM: "messages", Section.MESSAGES: "messages"}
+
+
+class OpenAIChat:
+    """Fills `Dialect` for OpenAI's Chat Completions API."""
+
+    name = NAME
+
+    def read(self, body: bytes, memo: PieceMemo) -> Reading:
+        """Parse a request body; see `Dialect.read`."""
+        fields = raw.read_body(body)
+        head = _read_head(fields)
+        reader = PieceReader(memo)
+        tools = _read_tools(fields, reader)
+        elements = raw.read_array(raw.required(fields, "messages", ""), "messages")
+        if not elements:
+            raise BadRequest("at least one message is required", place="messages")
+        ttl = _default_ttl(fields)
+        messages = reader.take(elements, "messages", _MESSAGE_TAG + ttl.encode(), message_reader(ttl))
+        contents = {name: bytes(value) for name, value in fields.items()}
+
+        def finish(counts: Sequence[int]) -> Request:
+            reader.finish(counts)
+            front = next(
+                (i for i, piece in enumerate(messages) if piece.role is not Role.SYSTEM), len(messages)
+            )
+            return Request(
+                dialect=NAME,
+                fields=contents,
+                model=head.model,
+                stream=head.stream,
+                max_tokens=head.max_tokens,
+                user=head.user,
+                terms=head.terms,
+                wants_usage=head.wants_usage,
+                prompt=Prompt(
+                    tools=tuple(tools),
+                    system=tuple(messages[:front]),
+                    messages=tuple(messages[front:]),
+                    system_salt=_system_salt(contents),
+                ),
+            )
+
+        return Reading(texts=reader.texts(), finish=finish)
+
+    def write(self, request: Request, edits: Edits) -> bytes:
+        """Return the body with edits applied; see `Dialect.write`."""
+        check_marks(request.prompt, edits, _SECTION_FIELDS)
+        fields: dict[str, raw.Slice] = {**request.fields, **edits.fields}
+        marks = marks_by_section(edits.marks)
+        front = len(request.prompt.system)
+        messages = marks.get(Section.SYSTEM, {}) | {
+            front + number: blocks for number, blocks in marks.get(Section.MESSAGES, {}).items()
+        }
+        if messages:
+            ttl = _default_ttl(fields)
+            field = MarkField(MARK_FIELD, lambda mark: write_mark(mark, ttl))
+            elements: list[raw.Slice] = [*raw.read_array(fields["messages"], "messages")]
+            try:
+                for number, blocks in messages.items():
+                    elements[number] = _mark_message(elements[number], blocks, field)
+            except LookupError:
+                raise ValueError("a mark is to be set in messages where there is nothing") from None
+            fields["messages"] = raw.join_array(elements)
+        return raw.join_object(fields)
+
+    def usage_request_fields(self, request: Request) -> Mapping[str, bytes]:
+        """Return `stream_options` with `include_usage`, where the client streams without it."""
+        if not request.stream or request.wants_usage:
+            return {}
+        options = request.fields.get("stream_options")
+        if options is None or raw.is_null(options):
+            options = b"{}"
+        return {"stream_options": raw.set_member(options, "include_usage", b"true")}
+
+    def answer(self, body: bytes, request: Request | None = None) -> Answer:
+        """Read a whole answer; see `Dialect.answer`."""
+        return read_answer(body, writes_last_12h=request is not None and _writes_last_12h(request))
+
+    def meter(self, request: Request) -> StreamMeter:
+        """Start metering a stream."""
+        return OpenAIMeter(writes_last_12h=_writes_last_12h(request), passes_usage=request.wants_usage)
+
+    def error(self, fault: Fault, operation_id: str) -> bytes:
+        """Write an error body: `{"error": {"message", "type", "param", "code", …}}`.
+
+        OpenAI's schema has no place for an operation id; it goes with the headers.
+        """
+        del operation_id
+        error = {"message": fault.message, "type": fault.kind, "param": None, "code": None, **fault.details}
+        return raw.encode({"error": error})
+
+    def error_event(self, fault: Fault, operation_id: str) -> bytes:
+        """Write a chunk that holds an error."""
+        return b"data: " + self.error(fault, operation_id) + b"\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The top-level fields that we look at."""
+
+    model: str
+    stream: bool
+    max_tokens: int | None
+    user: str
+    terms: Terms
+    wants_usage: bool
+
+
+def _read_head(fields: raw.RawObject) -> _Head:
+    model = raw.read_text(raw.required(fields, "model", ""), "model")
+    if not model:
+        raise BadRequest("the name of a model is required", place="model")
+    newer_limit = raw.optional_count(fields, "max_completion_tokens")
+    older_limit = raw.optional_count(fields, "max_tokens")
+    options = raw.optional_object(fields, "stream_options")
+    return _Head(
+        model=model,
+        stream=raw.optional_flag(fields, "stream"),
+        max_tokens=older_limit if newer_limit is None else newer_limit,
+        user=raw.optional_text(fields, "user") or raw.optional_text(fields, "safety_identifier"),
+        terms=read_terms(raw.optional_text(fields, "service_tier")) or Terms(),
+        wants_usage=raw.optional_flag(options, "include_usage", "stream_options"),
+    )
+
+
+def _read_tools(fields: raw.RawObject, reader: PieceReader) -> list[Piece]:
+    """Read the tools; `functions` is the older name."""
+    pieces: list[Piece] = []
+    for name in ("tools", "functions"):
+        value = fields.get(name)
+        if value is not None and not raw.is_null(value):
+            pieces = reader.take(raw.read_array(value, name), name, _TOOL_TAG, read_tool)
+            break
+    return pieces
+
+
+def _default_ttl(fields: Mapping[str, raw.Slice]) -> str:
+    """Return the lifetime of breakpoints that state none: the request's, else the provider's."""
+    value = fields.get("prompt_cache_options")
+    if value is None or raw.is_null(value):
+        return _DEFAULT_TTL
+    return raw.optional_text(
+        raw.read_object(value, "prompt_cache_options"), "ttl", "prompt_cache_options"
+    ) or (_DEFAULT_TTL)
+
+
+def _writes_last_12h(request: Request) -> bool:
+    """Whether the request's cache writes last 12 hours.
+
+    Usage does not tell the lifetimes apart; where a request mixes them, all count as the dearer.
+    """
+    if _default_ttl(request.fields) == _LONG_TTL:
+        return True
+    pieces = request.prompt.system + request.prompt.messages
+    return any(block.mark and block.mark.ttl == _LONG_TTL for piece in pieces for block in piece.blocks)
+
+
+def _system_salt(fields: Mapping[str, bytes]) -> bytes:
+    """What keeps cached tools but not the rest: a JSON schema for the output.
+
+    OpenAI's prompt caching guide puts the schema before the system message; where it stands to the tools
+    is not said, so that this is an assumption. Tool choice, effort and sampling are not known to matter.
+    """
+    value = fields.get("response_format")
+    if value is None or b"json_schema" not in value:
+        return b""
+    return digest(raw.compact(value))
+
+
+def _mark_message(message: raw.Slice, marks: Mapping[int, Mark | None], field: MarkField) -> bytes:
+    members: dict[str, raw.Slice] = {**raw.read_object(message, "")}
+    content = members["content"]
+    if raw.read_text(members["role"], "") == "tool" and raw.is_array(content):
+        # A tool's message is one block, which ends with its last part.
+        parts = len(raw.read_array(content, ""))
+        marks = dict.fromkeys(range(parts)) | {parts - 1: marks[0]}
+    members["content"] = mark_content(content, marks, field)
+    return raw.join_object(members)
+
+
+OPENAI_CHAT = OpenAIChat()
