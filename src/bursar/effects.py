@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bursar.domain.ledger import Entry
-from bursar.wire.dialect import Answer, StreamMeter
+from bursar.ports import UpstreamRequest
+from bursar.wire.dialect import StreamMeter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait. Resumed with the time it is then, `float`."""
+    """Wait. Resumed with the time it is then, `float`, or None if the client left meanwhile."""
 
     seconds: float
 
@@ -30,26 +31,26 @@ class Send:
     """Send a request upstream. Resumed with a `Whole`, `Ended`, `Cut`, `Aborted` or `Unreachable`.
 
     Attributes:
-        upstream: Name of the provider section.
-        path: Path below its base URL, such as `/v1/messages`.
-        headers: Headers for the provider.
-        body: Request body.
+        request: What goes out.
         meter: Where a stream was asked for, what its bytes pass through. A failed status is
             returned as `Whole` all the same, before anything has reached the client.
-        begun: Called once with the time when the first response bytes arrive (status 200): from then on
-            the provider's cache entries can be read.
-        client_headers: Headers for the client, where the answer streams.
-        timeout_s: How long the whole attempt may take.
+        begun: Called once with the time when a response of status 200 begins: from then on the
+            provider's cache entries can be read.
+        client_headers: Bursar's own headers for the client, where the answer streams.
     """
 
-    upstream: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
+    request: UpstreamRequest
     meter: StreamMeter | None
     begun: Callable[[float], None]
     client_headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When an attempt was sent and when it ended, in seconds since the epoch."""
+
+    sent_at_s: float
+    ended_at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +60,38 @@ class Whole:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    at_s: float
+    times: Times
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A stream came to its terminal event; that event is still held back."""
 
-    answer: Answer
-    at_s: float
+    times: Times
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The upstream broke off in mid-stream."""
+    """The upstream broke off after its answer had begun.
 
-    answer: Answer
-    at_s: float
+    Attributes:
+        streamed: Whether the client has received a part of it.
+    """
+
+    streamed: bool
+    times: Times
 
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """The client left. `answer` is what had arrived of a stream; None where nothing had."""
+    """The client left, or we are shutting down.
 
-    answer: Answer | None
-    at_s: float
+    Attributes:
+        begun: Whether an answer had begun to arrive.
+    """
+
+    begun: bool
+    times: Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +100,12 @@ class Unreachable:
 
     Attributes:
         reason: For a person, without addresses or secrets.
-        timed_out: Whether time ran out, so that the provider may bill what nobody saw.
+        sent: Whether the request may have reached the provider, which may then bill what nobody saw.
     """
 
     reason: str
-    timed_out: bool
-    at_s: float
+    sent: bool
+    times: Times
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,11 @@ class UpstreamFailed(BursarError):
     """A provider could not be reached, or broke off.
 
     Attributes:
+        sent: Whether the request may have reached the provider.
         timed_out: Whether time ran out.
     """
 
-    def __init__(self, reason: str, *, timed_out: bool = False) -> None:
+    def __init__(self, reason: str, *, sent: bool, timed_out: bool = False) -> None:
         super().__init__(reason)
+        self.sent = sent
         self.timed_out = timed_out

@@ -1,6 +1,7 @@
 """The Protocols that adapters fill."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from bursar.domain.ledger import Entry
@@ -38,6 +39,27 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A request to a provider.
+
+    Attributes:
+        upstream: Name of the provider section, which has the base URL.
+        method: HTTP method.
+        path: Path and query below the base URL.
+        headers: All headers but the host and the framing.
+        body: Body; empty for none.
+        timeout_s: How long it may take, and how long it may be silent.
+    """
+
+    upstream: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    timeout_s: float
+
+
 class UpstreamResponse(Protocol):
     """A response whose head has arrived."""
 
@@ -60,23 +82,57 @@ class UpstreamResponse(Protocol):
         ...
 
     async def read(self) -> bytes:
-        """Return the whole body."""
+        """Return the whole body.
+
+        Raises:
+            UpstreamFailed: The upstream broke off.
+        """
         ...
 
     def close(self) -> None:
-        """Drop the connection at once if the body is unfinished, so that the provider stops working."""
+        """Give the connection back; drop it at once if the body is unfinished, so that the provider stops."""
         ...
 
 
 class Upstream(Protocol):
     """The providers, over HTTP."""
 
-    async def send(
-        self, upstream: str, path: str, headers: Mapping[str, str], body: bytes, timeout_s: float
-    ) -> UpstreamResponse:
-        """Send a POST and return once the response's head has arrived.
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send a request and return once the response's head has arrived.
 
         Raises:
             UpstreamFailed: There was no response.
         """
+        ...
+
+
+class Client(Protocol):
+    """The other end of a call: who asked."""
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the head of a response."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send body bytes; returns at once if the client has left."""
+        ...
+
+    async def left(self) -> None:
+        """Return once the client has closed the connection."""
+        ...
+
+
+class Observer(Protocol):
+    """Told of every call that ended, for metrics. It never fails and never waits."""
+
+    def ended(self, entry: Entry, *, durable: bool) -> None:
+        """Learn that a call ended."""
+        ...
+
+
+class OperationIds(Protocol):
+    """Names calls."""
+
+    def new(self) -> str:
+        """Return an id that was never given before, anywhere."""
         ...

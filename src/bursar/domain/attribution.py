@@ -1,6 +1,7 @@
 """Who a call is for: the scopes that its cost belongs to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 DEFAULT = "default"
 
@@ -24,3 +25,7 @@ class Attribution:
     conversation: str = ""
     user: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+
+    def in_conversation(self, conversation: str) -> Self:
+        """Return the same with its conversation named."""
+        return self if self.conversation == conversation else replace(self, conversation=conversation)

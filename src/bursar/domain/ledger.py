@@ -128,6 +128,7 @@ class Entry:
         shares: Each technique's part of baseline − cost; adds up exactly; may be negative.
         basis: Where the cost comes from.
         faults: Names of what failed inside Bursar while the call went out as it came.
+        would_save: In observe mode: what each technique would have saved, had it acted.
     """
 
     operation_id: str
@@ -151,7 +152,8 @@ class Entry:
     baseline_nusd: int | None
     shares: Mapping[Technique, int]
     basis: CostBasis
-    faults: tuple[str, ...] = field(default=())
+    faults: tuple[str, ...] = ()
+    would_save: Mapping[Technique, int] = field(default_factory=dict[Technique, int])
 
     @property
     def saved_nusd(self) -> int | None:

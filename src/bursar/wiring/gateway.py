@@ -45,8 +45,8 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     metrics = Metrics()
     resources = AsyncExitStack()
     resources.enter_context(closing(ledger))
-    resources.push_async_exit(retained)
-    resources.push_async_exit(upstream)
+    resources.push_async_callback(retained.close)
+    resources.push_async_callback(upstream.close)
     return Gateway(
         build_engine(settings),
         World(clock, SplintrTokenizer(), upstream, retained, metrics, TimeOrderedIds(clock)),

@@ -1,0 +1,127 @@
+"""The providers over HTTP, by aiohttp."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+from multidict import CIMultiDictProxy
+
+from bursar.errors import UpstreamFailed
+from bursar.ports import UpstreamRequest
+
+# aiohttp reads a response's head into this much; providers send long rate-limit headers.
+_HEADER_BYTES_MAX = 64 * 1024
+
+
+class HttpUpstream:
+    """Sends requests to the configured base URLs and to nothing else.
+
+    Args:
+        base_urls: Base URL by upstream name, as the SDKs take it.
+        connect_timeout_s: How long connecting may take, by upstream name.
+    """
+
+    def __init__(self, base_urls: Mapping[str, str], connect_timeout_s: Mapping[str, float]) -> None:
+        self._base_urls = {name: url.rstrip("/") for name, url in base_urls.items()}
+        self._connect_timeout_s = dict(connect_timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, request: UpstreamRequest) -> "HttpResponse":
+        """Send a request and return once the response's head has arrived.
+
+        Raises:
+            UpstreamFailed: There was no response.
+        """
+        session = self._session or self._open_session()
+        timeout = aiohttp.ClientTimeout(
+            total=request.timeout_s,
+            sock_connect=self._connect_timeout_s[request.upstream],
+        )
+        try:
+            response = await session.request(
+                request.method,
+                self._base_urls[request.upstream] + request.path,
+                data=request.body or None,
+                headers=request.headers,
+                timeout=timeout,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _failure(error, sent=not isinstance(error, _NEVER_SENT)) from None
+        return HttpResponse(response)
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """Open the session, which belongs to the event loop that runs by now."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            # Compressed answers would have to be unpacked here and delay a stream's events.
+            headers={"accept-encoding": "identity"},
+            skip_auto_headers=("user-agent", "content-type"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=_HEADER_BYTES_MAX,
+            max_field_size=_HEADER_BYTES_MAX,
+        )
+        return self._session
+
+
+class HttpResponse:
+    """A response whose head has arrived."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self._response.status
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """Headers; names match whatever their case."""
+        return self._response.headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield body bytes as they arrive.
+
+        Raises:
+            UpstreamFailed: The upstream broke off.
+        """
+        read = self._response.content.readany
+        try:
+            while chunk := await read():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _failure(error, sent=True) from None
+
+    async def read(self) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            UpstreamFailed: The upstream broke off.
+        """
+        try:
+            return await self._response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _failure(error, sent=True) from None
+
+    def close(self) -> None:
+        """Drop the connection unless the body was read to its end, when it is back in the pool already."""
+        self._response.close()
+
+
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+def _failure(error: Exception, *, sent: bool) -> UpstreamFailed:
+    """Describe a failure without addresses: it may be shown to a client."""
+    if isinstance(error, asyncio.TimeoutError):
+        where = "answering" if sent else "being connected to"
+        return UpstreamFailed(f"the provider took too long {where}", sent=sent, timed_out=True)
+    if not sent:
+        return UpstreamFailed("the provider cannot be reached", sent=False)
+    return UpstreamFailed("the provider broke the connection off", sent=True)

@@ -1,0 +1,38 @@
+"""The `bursar` command."""
+
+import sys
+
+import typer
+
+from bursar.cli.prices import prices_app
+from bursar.cli.report import report
+from bursar.cli.serve import serve
+from bursar.errors import BursarError, CallerMistake
+
+app = typer.Typer(
+    name="bursar",
+    help="The cost engine for LLM agents: see where every token goes, pay less, never overspend.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(serve)
+app.command()(report)
+app.add_typer(prices_app, name="prices")
+
+
+def run() -> None:
+    """Run the command line: 2 is the caller's mistake, 1 a failure, and neither shows a stack trace."""
+    try:
+        app()
+    except CallerMistake as error:
+        print(f"bursar: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal
+        sys.exit(2)
+    except BursarError as error:
+        print(f"bursar: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output, `head` say, has had enough.
+        sys.stderr.close()
+        sys.exit(0)

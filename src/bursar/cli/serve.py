@@ -1,0 +1,101 @@
+"""`bursar serve`."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bursar.errors import BadSetting
+from bursar.settings import PUBLIC_BASE_URLS, Provider, Settings, base_url, load
+
+
+def serve(
+    config: Annotated[str | None, typer.Option(help="bursar.toml; without one, the defaults hold.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where the ledger lies (default bursar-data).")] = None,
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=URL", help="anthropic=URL or openai=URL, as the SDK's base_url takes it."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(help="observe, optimise or passthrough.")] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    time_scale: Annotated[float, typer.Option(help="How much faster time runs, for tests of expiry.")] = 1.0,
+) -> None:
+    """Serve the gateway: point the official SDKs' `base_url` at it.
+
+    Examples:
+        bursar serve
+
+        bursar serve --port 4100 --upstream anthropic=http://127.0.0.1:4200
+
+    Then: `Anthropic(base_url="http://127.0.0.1:4100")`, `OpenAI(base_url="http://127.0.0.1:4100/v1")`, and
+    `bursar report` shows where the tokens went.
+    """
+    if workers != 1:
+        raise BadSetting(
+            "more than one worker needs Redis, which shares what the workers know", place="--workers"
+        )
+    if not 0 < time_scale < 1e9:
+        raise BadSetting("takes a positive number", place="--time-scale")
+    settings = _with_flags(load(config), host, port, data_dir, mode, upstream or [])
+    # The server and all that it needs are imported here: `bursar --help` should not wait for them.
+    from bursar.cli.server import listen, run_server
+    from bursar.wiring.gateway import build_gateway
+
+    socket = listen(settings.server.host, settings.server.port)
+    with socket:
+        gateway = build_gateway(settings, time_scale=time_scale)
+        _greet(settings, socket.getsockname()[1])
+        run_server(gateway, socket, grace_s=settings.server.shutdown_grace_s)
+
+
+def _with_flags(
+    settings: Settings,
+    host: str | None,
+    port: int | None,
+    data_dir: str | None,
+    mode: str | None,
+    upstreams: list[str],
+) -> Settings:
+    """Lay flags over the file's settings, and validate the whole."""
+    table = settings.model_dump()
+    prices = settings.prices
+    for section, key, value in (
+        ("server", "host", host),
+        ("server", "port", port),
+        ("storage", "dir", data_dir),
+    ):
+        if value is not None:
+            table[section][key] = value
+    if mode is not None:
+        table["mode"] = mode
+    for text in upstreams:
+        name, equals, url = text.partition("=")
+        if not equals or name not in PUBLIC_BASE_URLS:
+            raise BadSetting(
+                f"{text!r} is not NAME=URL with one of {', '.join(PUBLIC_BASE_URLS)}", place="--upstream"
+            )
+        table["providers"][name]["base_url"] = url
+    from bursar.settings import parse
+
+    del table["prices"]
+    return parse(table, "flags").model_copy(update={"prices": prices})
+
+
+def _greet(settings: Settings, port: int) -> None:
+    console = Console(stderr=True, highlight=False)
+    url = f"http://{settings.server.host}:{port}"
+    console.print(
+        f"[bold]bursar[/bold] serves on {url}  (mode {settings.mode}, ledger in {settings.storage.dir})"
+    )
+    for name, provider in (
+        ("anthropic", settings.providers.anthropic),
+        ("openai", settings.providers.openai),
+    ):
+        client = f'Anthropic(base_url="{url}")' if name == "anthropic" else f'OpenAI(base_url="{url}/v1")'
+        console.print(f"  {client}  → {base_url(name, provider)}{_key_note(provider)}")
+
+
+def _key_note(provider: Provider) -> str:
+    return f"  (key from {provider.api_key_env})" if provider.api_key_env else ""

@@ -1,0 +1,33 @@
+"""What a policy decided about a call, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bursar.domain.ledger import Technique
+from bursar.domain.prompt import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One technique's decision about one call.
+
+    Attributes:
+        technique: Whose decision it is.
+        reason: Why, for a person, in few words.
+        marks: Cache marks to add, by block number.
+        fields: Top-level fields to set, as raw JSON.
+        implicit: For caches with a breakpoint of the provider's own: whether it stays on.
+        expected_nusd: What it is expected to save over this call and the next, by the cache model.
+    """
+
+    technique: Technique
+    reason: str
+    marks: Mapping[int, Mark] = field(default_factory=dict[int, Mark])
+    fields: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    implicit: bool | None = None
+    expected_nusd: int = 0
+
+    @property
+    def changes(self) -> bool:
+        """Whether the request changes."""
+        return bool(self.marks or self.fields)

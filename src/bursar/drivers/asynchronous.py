@@ -1,0 +1,230 @@
+"""The asyncio driver: behind the gateway, and behind asynchronous SDKs."""
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from bursar.domain.ledger import Entry
+from bursar.effects import (
+    Aborted,
+    Count,
+    Cut,
+    Effect,
+    Ended,
+    Pause,
+    Record,
+    Reply,
+    Send,
+    Sent,
+    Times,
+    Unreachable,
+    Whole,
+)
+from bursar.errors import StoreFailed, UpstreamFailed
+from bursar.exchange.headers import for_client
+from bursar.ports import Client, Clock, Ledger, Observer, OperationIds, Tokenizer, Upstream, UpstreamResponse
+
+Exchange = Generator[Effect, Any, Reply]
+
+# Most calls are over before it would pay to ask whether their client is still there.
+_WATCH_AFTER_S = 0.1
+
+# A count of this many characters takes about 2 ms; longer ones leave the event loop.
+_COUNT_INLINE_CHARS = 100_000
+
+# How long a stream's connection may take to close by itself after its terminal event.
+_FINISH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an exchange's effects act on."""
+
+    clock: Clock
+    tokenizer: Tokenizer
+    upstream: Upstream
+    ledger: Ledger
+    observer: Observer
+    ids: OperationIds
+
+
+class CallDriver:
+    """Runs one exchange for one client.
+
+    Args:
+        world: What its effects act on.
+        client: Who asked.
+    """
+
+    def __init__(self, world: World, client: Client) -> None:
+        self._world = world
+        self._client = client
+        self._response: UpstreamResponse | None = None
+        self._interrupted = False
+        self.streaming = False
+
+    async def run(self, exchange: Exchange) -> Reply:
+        """Run an exchange to its end.
+
+        Returns:
+            What the client gets, or what it is still to get of a stream (`streaming`).
+
+        Raises:
+            CancelledError: The task was cancelled from outside; what was sent is recorded all the same.
+        """
+        result: Any = None
+        while True:
+            try:
+                effect = exchange.send(result)
+            except StopIteration as stop:
+                reply: Reply = stop.value
+                break
+            result = await self._execute(effect)
+        if self._interrupted:
+            raise asyncio.CancelledError
+        return reply
+
+    async def finish(self) -> None:
+        """Let a stream's connection end by itself, so that it can be used again."""
+        response, self._response = self._response, None
+        if response is None:
+            return
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                await response.read()
+        except (UpstreamFailed, TimeoutError):
+            pass
+        finally:
+            response.close()
+
+    async def _execute(self, effect: Effect) -> Any:
+        match effect:
+            case Send():
+                return await self._send(effect)
+            case Record():
+                return await self._record(effect.entry)
+            case Count():
+                return await self._count(effect)
+            case Pause():
+                return await self._pause(effect.seconds)
+
+    async def _count(self, effect: Count) -> list[int]:
+        count = self._world.tokenizer.count
+        if sum(map(len, effect.texts)) <= _COUNT_INLINE_CHARS:
+            return count(effect.texts)
+        return await asyncio.to_thread(count, effect.texts)
+
+    async def _pause(self, seconds: float) -> float | None:
+        """Wait; None says that the client left meanwhile."""
+        with _Watch(self._client) as watch:
+            try:
+                await self._world.clock.sleep(seconds)
+            except asyncio.CancelledError:
+                self._absorb(watch)
+                return None
+        return self._world.clock.now()
+
+    async def _record(self, entry: Entry) -> bool:
+        """Commit an entry whatever happens to this task meanwhile."""
+        commit = asyncio.ensure_future(self._world.ledger.record(entry))
+        while not commit.done():
+            try:
+                await asyncio.shield(commit)
+            except asyncio.CancelledError:
+                if commit.cancelled():
+                    raise
+                self._absorb(None)
+            except StoreFailed:
+                break
+        durable = commit.exception() is None
+        self._world.observer.ended(entry, durable=durable)
+        return durable
+
+    async def _send(self, effect: Send) -> Sent:
+        sent_at_s = self._world.clock.now()
+        with _Watch(self._client) as watch:
+            try:
+                return await self._attempt(effect, sent_at_s)
+            except asyncio.CancelledError:
+                self._absorb(watch)
+                begun = self._response is not None
+                self._drop()
+                return Aborted(begun, self._times(sent_at_s))
+
+    async def _attempt(self, effect: Send, sent_at_s: float) -> Sent:
+        try:
+            response = await self._world.upstream.send(effect.request)
+        except UpstreamFailed as failure:
+            return Unreachable(str(failure), failure.sent, self._times(sent_at_s))
+        self._response = response
+        if response.status == 200:
+            effect.begun(self._world.clock.now())
+        try:
+            if effect.meter is not None and _is_stream(response):
+                await self._client.start(200, {**for_client(response.headers), **effect.client_headers})
+                self.streaming = True
+                async for chunk in response.chunks():
+                    if data := effect.meter.feed(chunk):
+                        await self._client.write(data)
+                    if effect.meter.ended:
+                        return Ended(self._times(sent_at_s))
+            else:
+                body = await response.read()
+                self._drop()
+                return Whole(response.status, dict(response.headers), body, self._times(sent_at_s))
+        except UpstreamFailed:
+            pass
+        self._drop()
+        return Cut(self.streaming, self._times(sent_at_s))
+
+    def _times(self, sent_at_s: float) -> Times:
+        return Times(sent_at_s, self._world.clock.now())
+
+    def _drop(self) -> None:
+        """Close the upstream connection now."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _absorb(self, watch: "_Watch | None") -> None:
+        """Take a cancellation as a value; one from outside is raised again when all is recorded."""
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        if watch is None or not watch.gone:
+            self._interrupted = True
+
+
+def _is_stream(response: UpstreamResponse) -> bool:
+    content_type = response.headers.get("content-type", "")
+    return response.status == 200 and content_type.startswith("text/event-stream")
+
+
+class _Watch:
+    """Cancels the current task if the client leaves; asks only after a while, since most calls are short."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._asking: asyncio.Task[None] | None = None
+        self.gone = False
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+        self._task = None
+
+    def _ask(self) -> None:
+        self._asking = asyncio.ensure_future(self._await_leaving())
+
+    async def _await_leaving(self) -> None:
+        await self._client.left()
+        if self._task is not None:
+            self.gone = True
+            self._task.cancel()

@@ -1,0 +1,101 @@
+"""A call as it came in, and whom its headers attribute it to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bursar.domain.attribution import DEFAULT, Attribution
+from bursar.errors import BadRequest
+from bursar.exchange.headers import PREFIX
+
+MODES = ("observe", "optimise", "passthrough")
+
+_LABEL_CHARS_MAX = 256
+_TAGS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request of a client.
+
+    Attributes:
+        operation_id: Names the call everywhere.
+        at_s: When it arrived.
+        dialect: Name of the dialect it is written in.
+        upstream: Name of the provider section that it is for.
+        path: Path and query below that provider's base URL.
+        headers: The client's headers, names in lower case.
+        outgoing: Those for the provider.
+        body: Its body.
+        credential: Digest that names the provider account it is billed to.
+    """
+
+    operation_id: str
+    at_s: float
+    dialect: str
+    upstream: str
+    path: str
+    headers: Mapping[str, str]
+    outgoing: Mapping[str, str]
+    body: bytes
+    credential: bytes
+
+
+def attribute(headers: Mapping[str, str], user: str) -> Attribution:
+    """Read whom a call is for.
+
+    Args:
+        headers: The client's, names in lower case.
+        user: The dialect's own field for the end user.
+
+    Raises:
+        BadRequest: A label is too long or not printable, or tags are not `name=value`.
+    """
+    return Attribution(
+        tenant=_label(headers, "tenant") or DEFAULT,
+        agent=_label(headers, "agent") or DEFAULT,
+        task=_label(headers, "task"),
+        conversation=_label(headers, "conversation"),
+        user=_label(headers, "user") or user[:_LABEL_CHARS_MAX],
+        tags=_tags(headers),
+    )
+
+
+def chosen_mode(headers: Mapping[str, str], default: str) -> str:
+    """Return the mode of a call: its own by header, else the operator's.
+
+    Raises:
+        BadRequest: The header names no mode.
+    """
+    mode = headers.get(f"{PREFIX}mode")
+    if mode is None:
+        return default
+    if mode not in MODES:
+        raise BadRequest(f"{mode[:40]!r} is no mode; use one of {', '.join(MODES)}", place=f"{PREFIX}mode")
+    return mode
+
+
+def _label(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(PREFIX + name)
+    if value is None:
+        return ""
+    if len(value) > _LABEL_CHARS_MAX:
+        raise BadRequest(f"longer than {_LABEL_CHARS_MAX} characters", place=PREFIX + name)
+    if not value.isprintable():
+        raise BadRequest("holds characters that cannot be printed", place=PREFIX + name)
+    return value.strip()
+
+
+def _tags(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    text = headers.get(f"{PREFIX}tags")
+    if not text:
+        return ()
+    tags: dict[str, str] = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name or len(part) > _LABEL_CHARS_MAX or not part.isprintable():
+            raise BadRequest('write tags as "team=support,env=prod"', place=f"{PREFIX}tags")
+        tags[name] = value
+    if len(tags) > _TAGS_MAX:
+        raise BadRequest(f"more than {_TAGS_MAX} tags", place=f"{PREFIX}tags")
+    return tuple(sorted(tags.items()))

@@ -1,0 +1,32 @@
+"""A call, once it has been read."""
+
+from dataclasses import dataclass
+
+from bursar.domain.attribution import Attribution
+from bursar.domain.prices import Price
+from bursar.exchange.arrival import Arrival
+from bursar.view.threads import ThreadCall
+from bursar.wire.dialect import Dialect, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: what was asked, by whom, and how it is to be treated.
+
+    Attributes:
+        arrival: As it came.
+        dialect: The dialect it speaks.
+        request: Its body, read.
+        attribution: Whom it is for; the conversation is always named here.
+        mode: `observe`, `optimise` or `passthrough`.
+        price: The model's price; None where none is known.
+        place: Its position in its thread.
+    """
+
+    arrival: Arrival
+    dialect: Dialect
+    request: Request
+    attribution: Attribution
+    mode: str
+    price: Price | None
+    place: ThreadCall

@@ -1,0 +1,83 @@
+"""What all calls of one process share: data about the world, settings, and what was learned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bursar.cachemodel.provider import ProviderCache
+from bursar.cachemodel.rules import CacheRuleBook
+from bursar.domain.calibration import Calibration
+from bursar.domain.price_book import PriceBook
+from bursar.domain.tokens import RatioBook
+from bursar.view.prefixes import SharedPrefixes
+from bursar.view.rhythm import Rhythm
+from bursar.view.threads import ThreadIndex
+from bursar.wire.memo import PieceMemo
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPolicy:
+    """How calls to one provider are made.
+
+    Attributes:
+        base_url: What its prompt caches are keyed by, beside account and model.
+        timeout_s: How long one attempt may take.
+        deadline_s: How long a call may take, its retries included.
+        retries_max: Further attempts after one that failed before anything reached the client.
+    """
+
+    base_url: str
+    timeout_s: float = 600.0
+    deadline_s: float = 900.0
+    retries_max: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The operator's settings, as far as calls are concerned.
+
+    Attributes:
+        mode: Where a call does not say its own.
+        admit_unpriced: Whether a model without a price may be called, at unknown cost.
+        routing_tasks: Tasks whose calls count as the component `routing`.
+        prefix_cache: Whether cache marks are set.
+        upstreams: How calls are made, by name of the provider section.
+    """
+
+    upstreams: Mapping[str, UpstreamPolicy]
+    mode: str = "optimise"
+    admit_unpriced: bool = False
+    routing_tasks: frozenset[str] = frozenset()
+    prefix_cache: bool = True
+
+
+@dataclass(slots=True)
+class Engine:
+    """The shared state of all exchanges in a process. Not thread-safe.
+
+    Attributes:
+        options: The operator's settings.
+        prices: Price book.
+        rules: How prompt caches behave.
+        ratios: Token ratios.
+        memo: Pieces of requests already read.
+        calibration: Our token estimates against the providers' counts.
+        threads: Threads that are known.
+        rhythm: How soon threads go on.
+        prefixes: How often shared prefixes come.
+        sent: The providers' caches, as what was sent leaves them.
+        as_sent: A shadow of them, fed with the traffic as clients made it: what the baseline reads.
+        planned: For calls in observe mode: as they would be, had the plan gone out.
+    """
+
+    options: EngineOptions
+    prices: PriceBook
+    rules: CacheRuleBook
+    ratios: RatioBook
+    memo: PieceMemo = field(default_factory=PieceMemo)
+    calibration: Calibration = field(default_factory=Calibration)
+    threads: ThreadIndex = field(default_factory=ThreadIndex)
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    prefixes: SharedPrefixes = field(default_factory=SharedPrefixes)
+    sent: ProviderCache = field(default_factory=ProviderCache)
+    as_sent: ProviderCache = field(default_factory=ProviderCache)
+    planned: ProviderCache = field(default_factory=ProviderCache)

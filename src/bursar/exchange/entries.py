@@ -1,0 +1,152 @@
+"""The ledger entry of a call that has ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bursar.domain.ledger import (
+    Attempt,
+    Component,
+    ComponentShare,
+    CostBasis,
+    Entry,
+    Status,
+    Technique,
+)
+from bursar.domain.prices import Terms
+from bursar.effects import Aborted, Cut, Ended, Sent, Unreachable, Whole
+from bursar.exchange.call import Call
+from bursar.exchange.components import share_components, split_prompt
+from bursar.exchange.costing import Bill
+from bursar.exchange.planning import Plan
+from bursar.exchange.sending import Sending
+from bursar.wire.dialect import Answer
+
+_CLIENT_LEFT = 499
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that is known of a call when it has ended."""
+
+    call: Call
+    plan: Plan
+    sending: Sending
+    answer: Answer | None
+    bill: Bill
+
+
+def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
+    """Write a call's ledger entry."""
+    call, bill, sending = outcome.call, outcome.bill, outcome.sending
+    arrival = call.arrival
+    sent: tuple[Sent, ...] = (*sending.failed, sending.last)
+    cost_nusd = bill.cost_nusd
+    return Entry(
+        operation_id=arrival.operation_id,
+        at_s=arrival.at_s,
+        attribution=call.attribution,
+        dialect=arrival.dialect,
+        model=call.request.model,
+        mode=call.mode,
+        stream=call.request.stream,
+        status=_status(sending.last, outcome.answer),
+        http_status=_http_status(sending.last, outcome.answer),
+        latency_ms=_milliseconds(sent[-1].times.ended_at_s - arrival.at_s),
+        overhead_us=max(0, round((sent[0].times.sent_at_s - arrival.at_s) * 1e6)),
+        thread=call.place.thread.thread_id,
+        turn=call.place.turn,
+        attempts=_attempts(outcome, sent),
+        usage=bill.usage,
+        components=_components(outcome, routing=call.attribution.task in routing_tasks),
+        cost_nusd=cost_nusd,
+        cost_max_nusd=bill.most_nusd,
+        baseline_nusd=bill.baseline_nusd,
+        shares=_shares(cost_nusd, bill.baseline_nusd),
+        basis=bill.basis,
+        faults=outcome.plan.faults,
+        would_save=_shares(bill.planned_nusd, cost_nusd),
+    )
+
+
+def _attempts(outcome: Outcome, sent: tuple[Sent, ...]) -> tuple[Attempt, ...]:
+    """List the attempts. Those that were retried cost nothing: only such are (`sending.send`)."""
+    bill, terms = outcome.bill, outcome.call.request.terms
+    last = len(sent) - 1
+    return tuple(
+        _attempt(outcome, number, each, bill if number == last else _free(terms))
+        for number, each in enumerate(sent)
+    )
+
+
+def _free(terms: Terms) -> Bill:
+    return Bill(None, terms, (), CostBasis.MEASURED, 0, 0)
+
+
+def _attempt(outcome: Outcome, number: int, sent: Sent, bill: Bill) -> Attempt:
+    call, times = outcome.call, sent.times
+    return Attempt(
+        attempt_id=f"{call.arrival.operation_id}/{number + 1}",
+        model=call.request.model,
+        upstream=call.arrival.upstream,
+        started_at_s=times.sent_at_s,
+        latency_ms=_milliseconds(times.ended_at_s - times.sent_at_s),
+        http_status=sent.status if isinstance(sent, Whole) else 200 if _begun(sent) else None,
+        status=_status(sent, outcome.answer),
+        usage=bill.usage,
+        terms=bill.terms,
+        lines=bill.lines,
+        basis=bill.basis,
+    )
+
+
+def _begun(sent: Sent) -> bool:
+    return isinstance(sent, Ended | Cut) or (isinstance(sent, Aborted) and sent.begun)
+
+
+def _status(sent: Sent, answer: Answer | None) -> Status:
+    match sent:
+        case Whole(status=200) if answer is not None and answer.complete:
+            return Status.OK
+        case Whole() | Unreachable():
+            return Status.ERROR
+        case Ended():
+            return Status.OK if answer is not None and answer.complete else Status.CUT
+        case Cut():
+            return Status.CUT
+        case Aborted():
+            return Status.ABORTED
+
+
+def _http_status(sent: Sent, answer: Answer | None) -> int:
+    """Return the status that the client gets."""
+    match sent:
+        case Whole(status=200):
+            return 200 if answer is not None and answer.complete else 502
+        case Whole():
+            return sent.status
+        case Ended() | Cut(streamed=True):
+            return 200
+        case Aborted():
+            return _CLIENT_LEFT
+        case _:
+            return 502
+
+
+def _components(outcome: Outcome, *, routing: bool) -> Mapping[Component, ComponentShare]:
+    bill = outcome.bill
+    if bill.usage is None:
+        return {}
+    stretches = split_prompt(outcome.call.request.prompt, outcome.plan.layout)
+    lines = None if bill.basis is CostBasis.UNKNOWN else bill.lines
+    return share_components(stretches, bill.usage, lines, routing=routing)
+
+
+def _shares(cost_nusd: int | None, baseline_nusd: int | None) -> Mapping[Technique, int]:
+    """Share what was saved out to techniques: there is one, so all of it is its own."""
+    if cost_nusd is None or baseline_nusd is None or cost_nusd == baseline_nusd:
+        return {}
+    return {Technique.PREFIX_CACHE: baseline_nusd - cost_nusd}
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

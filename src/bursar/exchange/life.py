@@ -1,0 +1,185 @@
+"""A call's life, from arrival to reply."""
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from bursar.domain.money import usd_text
+from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
+from bursar.errors import BadRequest, UnpricedModel
+from bursar.exchange.arrival import Arrival, attribute, chosen_mode
+from bursar.exchange.call import Call
+from bursar.exchange.costing import Bill, bill_estimated, bill_reported, nothing_billed
+from bursar.exchange.engine import Engine
+from bursar.exchange.entries import Outcome, write_entry
+from bursar.exchange.headers import for_client
+from bursar.exchange.planning import Plan, make_plan, response_began
+from bursar.exchange.sending import Sending, send
+from bursar.wire.dialect import Answer, Dialect, Fault
+from bursar.wire.dialects import DIALECTS
+
+Life = Generator[Effect, Any, Reply]
+
+_JSON = {"content-type": "application/json"}
+
+# What is told a client that is no longer there; kept in the ledger (nginx's status for it).
+_CLIENT_LEFT = 499
+
+
+def live(engine: Engine, arrival: Arrival) -> Life:
+    """Live one call.
+
+    Yields:
+        Effects, to be resumed with their results.
+
+    Returns:
+        What the client gets. For a stream that has begun, what it is still to get.
+    """
+    dialect = DIALECTS[arrival.dialect]
+    try:
+        call = yield from _read(engine, arrival, dialect)
+    except BadRequest as error:
+        return _refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
+    except UnpricedModel as error:
+        return _refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
+    plan = make_plan(engine, call)
+    sending = yield from send(
+        call,
+        engine.options.upstreams[arrival.upstream],
+        plan.body,
+        lambda at_s: response_began(engine, plan, at_s),
+        _own_headers(call),
+    )
+    answer = _answer(call, sending)
+    bill = yield from _bill(engine, call, plan, sending, answer)
+    outcome = Outcome(call, plan, sending, answer, bill)
+    entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
+    yield Record(entry)
+    return _reply(outcome, sending, answer)
+
+
+def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effect, Any, Call]:
+    """Read and attribute a call, and find its thread.
+
+    Raises:
+        BadRequest: Its body or its headers are wrong.
+        UnpricedModel: No price is known for its model, and that is not admitted.
+    """
+    options = engine.options
+    mode = chosen_mode(arrival.headers, options.mode)
+    reading = dialect.read(arrival.body, engine.memo)
+    counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
+    request = reading.finish(counts)
+    attribution = attribute(arrival.headers, request.user)
+    price = engine.prices.price(request.model, arrival.at_s)
+    if price is None and not options.admit_unpriced:
+        raise UnpricedModel(request.model)
+    place = engine.threads.join(
+        attribution, request.prompt.messages, operation_id=arrival.operation_id, at_s=arrival.at_s
+    )
+    attribution = attribution.in_conversation(place.thread.conversation)
+    return Call(arrival, dialect, request, attribution, mode, price, place)
+
+
+def _answer(call: Call, sending: Sending) -> Answer | None:
+    """Return what the last attempt answered; None where nothing arrived that would be billed."""
+    last = sending.last
+    if isinstance(last, Whole):
+        return call.dialect.answer(last.body) if last.status == 200 else None
+    if sending.meter is not None and isinstance(last, Ended | Cut | Aborted):
+        return sending.meter.answer()
+    return None
+
+
+def _bill(
+    engine: Engine, call: Call, plan: Plan, sending: Sending, answer: Answer | None
+) -> Generator[Effect, Any, Bill]:
+    """Work out what the last attempt cost, and learn from what was reported."""
+    last = sending.last
+    refused = isinstance(last, Whole) and last.status != 200
+    unsent = isinstance(last, Unreachable) and not last.sent
+    if refused or unsent or (isinstance(last, Aborted) and sending.meter is None and call.request.stream):
+        return nothing_billed(call.request.terms)
+    if answer is not None and answer.complete and answer.usage is not None:
+        engine.calibration.learn(
+            call.arrival.upstream,
+            call.request.model,
+            estimated_tokens=plan.layout.total_tokens,
+            reported_tokens=answer.usage.prompt_tokens,
+        )
+        engine.threads.answered(call.place, answer.echo)
+        return bill_reported(call, plan, answer.usage, answer.terms or call.request.terms)
+    received = answer.received if answer is not None else ""
+    tokens: list[int] = (yield Count([received])) if received else [0]
+    if answer is not None and answer.complete:
+        engine.threads.answered(call.place, answer.echo)
+    return bill_estimated(engine, call, plan, answer, tokens[0])
+
+
+def _own_headers(call: Call) -> dict[str, str]:
+    """Return Bursar's own response headers that are known before the answer is."""
+    return {
+        "x-bursar-operation-id": call.arrival.operation_id,
+        "x-bursar-model": call.request.model,
+        "x-bursar-cache": "off",
+    }
+
+
+def _reply(outcome: Outcome, sending: Sending, answer: Answer | None) -> Reply:
+    last, call = sending.last, outcome.call
+    own = {**_own_headers(call), **_amounts(outcome)}
+    match last:
+        case Whole(status=200) if answer is not None and answer.complete:
+            return Reply(200, {**for_client(last.headers), **own}, last.body)
+        case Whole(status=200):
+            return _fault(outcome, own, 502, "the provider's answer cannot be read")
+        case Whole() if not last.headers.get("content-type", "").startswith("application/json"):
+            passed = {k: v for k, v in last.headers.items() if k.lower() in {"retry-after", "request-id"}}
+            text = f"the provider answered {last.status}, not in JSON"
+            return _fault(outcome, {**passed, **own}, last.status, text)
+        case Whole():
+            return Reply(last.status, {**for_client(last.headers), **own}, last.body)
+        case Ended() if sending.meter is not None:
+            return Reply(200, own, _comment(outcome) + sending.meter.rest())
+        case Cut(streamed=True) if sending.meter is not None:
+            fault = Fault(502, "api_error", "the provider broke its answer off")
+            error = call.dialect.error_event(fault, call.arrival.operation_id)
+            return Reply(200, own, sending.meter.rest() + _comment(outcome) + error)
+        case Unreachable():
+            return _fault(outcome, own, 502, last.reason)
+        case Aborted():
+            return _fault(outcome, own, _CLIENT_LEFT, "the client closed the connection")
+        case _:
+            return _fault(outcome, own, 502, "the provider broke its answer off")
+
+
+def _amounts(outcome: Outcome) -> dict[str, str]:
+    """Return cost and saving as headers; what is unknown is left out."""
+    bill = outcome.bill
+    if bill.cost_nusd is None:
+        return {}
+    headers = {"x-bursar-cost-usd": usd_text(bill.cost_nusd)}
+    if bill.baseline_nusd is not None:
+        headers["x-bursar-saved-usd"] = usd_text(bill.baseline_nusd - bill.cost_nusd)
+    return headers
+
+
+def _comment(outcome: Outcome) -> bytes:
+    """Write what a stream's headers could not say yet, as a comment that clients skip."""
+    bill = outcome.bill
+    known: dict[str, str | bool] = {"operation_id": outcome.call.arrival.operation_id}
+    known |= {name.removeprefix("x-bursar-").replace("-", "_"): v for name, v in _amounts(outcome).items()}
+    known["basis"] = bill.basis.value
+    members = ",".join([f'"{name}":"{value}"' for name, value in known.items()])
+    return f": bursar {{{members}}}\n\n".encode()
+
+
+def _fault(outcome: Outcome, headers: Mapping[str, str], status: int, message: str) -> Reply:
+    call = outcome.call
+    fault = Fault(status, "api_error", message)
+    body = call.dialect.error(fault, call.arrival.operation_id)
+    return Reply(status, {**headers, **_JSON}, body)
+
+
+def _refusal(dialect: Dialect, arrival: Arrival, fault: Fault) -> Reply:
+    headers = {**_JSON, "x-bursar-operation-id": arrival.operation_id}
+    return Reply(fault.status, headers, dialect.error(fault, arrival.operation_id))

@@ -1,0 +1,102 @@
+"""Sending a call upstream, with retries within its deadline."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from bursar.effects import Aborted, Effect, Pause, Send, Sent, Times, Unreachable, Whole
+from bursar.exchange.call import Call
+from bursar.exchange.engine import UpstreamPolicy
+from bursar.ports import UpstreamRequest
+from bursar.wire.dialect import StreamMeter
+
+# Statuses by which providers say that the same request may succeed later (529: Anthropic is overloaded).
+RETRIED = frozenset((408, 409, 429, 500, 502, 503, 504, 529))
+
+_FIRST_PAUSE_S = 0.5
+# A client that is told to wait longer than this does better to decide for itself.
+_PAUSE_MAX_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How sending a call went.
+
+    Attributes:
+        failed: Attempts that were retried, in order.
+        last: How the last attempt ended.
+        meter: What the last attempt's stream passed through; None where none was asked for.
+    """
+
+    failed: tuple[Sent, ...]
+    last: Sent
+    meter: StreamMeter | None
+
+
+def send(
+    call: Call,
+    policy: UpstreamPolicy,
+    body: bytes,
+    begun: Callable[[float], None],
+    client_headers: dict[str, str],
+) -> Generator[Effect, Any, Sending]:
+    """Send a call, again after failures that cost nothing and may pass.
+
+    What may have reached the provider without an answer is not sent again: it may be billed already.
+    """
+    failed: list[Sent] = []
+    arrival = call.arrival
+    now_s = arrival.at_s
+    while True:
+        meter = call.dialect.meter(call.request) if call.request.stream else None
+        left_s = arrival.at_s + policy.deadline_s - now_s
+        request = UpstreamRequest(
+            upstream=arrival.upstream,
+            method="POST",
+            path=arrival.path,
+            headers=arrival.outgoing,
+            body=body,
+            timeout_s=min(policy.timeout_s, left_s),
+        )
+        sent: Sent = yield Send(request, meter, begun, client_headers)
+        now_s = sent.times.ended_at_s
+        pause_s = _pause_before_retry(sent, len(failed), policy, arrival.operation_id)
+        if pause_s is None or now_s + pause_s >= arrival.at_s + policy.deadline_s:
+            return Sending(tuple(failed), sent, meter)
+        failed.append(sent)
+        resumed_s: float | None = yield Pause(pause_s)
+        if resumed_s is None:
+            return Sending(tuple(failed), Aborted(begun=False, times=Times(now_s, now_s)), None)
+        now_s = resumed_s
+
+
+def _pause_before_retry(sent: Sent, failures: int, policy: UpstreamPolicy, operation_id: str) -> float | None:
+    """Return how long to wait before sending again, or None not to."""
+    if failures >= policy.retries_max:
+        return None
+    # Spread by the operation id, so that callers that failed together do not come back together.
+    spread = 0.75 + (sum(operation_id.encode()) % 64) / 128
+    backoff_s = _FIRST_PAUSE_S * 2**failures * spread
+    if isinstance(sent, Unreachable):
+        return None if sent.sent else backoff_s
+    if not isinstance(sent, Whole) or sent.status not in RETRIED:
+        return None
+    if sent.headers.get("x-should-retry") == "false":
+        return None
+    wanted_s = _retry_after_s(sent)
+    if wanted_s is None:
+        return backoff_s
+    return wanted_s if wanted_s <= _PAUSE_MAX_S else None
+
+
+def _retry_after_s(sent: Whole) -> float | None:
+    """Read how long the provider wants to be left alone; None where it does not say, or in words."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        text = sent.headers.get(name, "")
+        try:
+            wanted_s = float(text) * unit_s
+        except ValueError:
+            continue
+        if 0 <= wanted_s < float("inf"):
+            return wanted_s
+    return None

@@ -1,0 +1,232 @@
+"""The ASGI application."""
+
+import hashlib
+import logging
+import traceback
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from bursar.drivers.asynchronous import CallDriver, World
+from bursar.errors import UpstreamFailed
+from bursar.exchange.arrival import Arrival
+from bursar.exchange.engine import Engine
+from bursar.exchange.headers import for_client, for_provider
+from bursar.exchange.life import live
+from bursar.gateway.connection import BodyTooLarge, ClientLeft, Connection, Receive, Send
+from bursar.gateway.health import Health
+from bursar.gateway.routes import Charge, Route, error_dialect, find_route, upstream_path
+from bursar.ports import UpstreamRequest
+from bursar.wire.dialect import Dialect, Fault
+from bursar.wire.dialects import DIALECTS
+
+LOG = logging.getLogger("bursar.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """What the gateway needs beside the engine.
+
+    Attributes:
+        body_limit_bytes: Longer request bodies are refused.
+        provider_keys: The operator's own key per upstream; absent: the client's passes through.
+        forward_attribution: Upstreams that may see `x-bursar-*` headers.
+        timeout_s: How long a request that costs nothing may take.
+    """
+
+    body_limit_bytes: int
+    provider_keys: Mapping[str, str]
+    forward_attribution: frozenset[str]
+    timeout_s: float = 60.0
+
+
+class Gateway:
+    """The ASGI application: routes a request to its exchange, or passes it on free of charge.
+
+    Args:
+        engine: What plans and settles calls.
+        world: What exchanges act on.
+        options: The operator's settings.
+        health: Answers `/health/*` and `/metrics`.
+        resources: Entered at start-up and left at shutdown.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        world: World,
+        options: GatewayOptions,
+        health: Health,
+        *,
+        resources: AsyncExitStack,
+    ) -> None:
+        self._engine = engine
+        self._world = world
+        self._options = options
+        self._health = health
+        self._resources = resources
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "http":
+            await self._serve(scope, Connection(receive, send))
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        async with self._resources:
+            await receive()
+            self._health.ready = True
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self._health.ready = False
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: dict[str, Any], connection: Connection) -> None:
+        method: str = scope["method"]
+        path: str = scope["path"]
+        own = self._health.answer(method, path)
+        if own is not None:
+            await connection.answer(own.status, own.headers, own.body)
+            return
+        headers = _headers(scope["headers"])
+        operation_id = self._world.ids.new()
+        route = find_route(method, path, headers)
+        dialect = DIALECTS[route.dialect if route else error_dialect(path, headers)]
+        try:
+            if route is None:
+                fault = Fault(
+                    404, "not_found_error", f"Bursar serves no {method} {path}; see its README for routes"
+                )
+                await _refuse(connection, dialect, fault, operation_id)
+            elif not self._health.accepting:
+                fault = Fault(
+                    503, "api_error", 'the ledger cannot be written, and on_store_failure is "refuse"'
+                )
+                await _refuse(connection, dialect, fault, operation_id)
+            else:
+                await self._route(route, scope, headers, connection, operation_id)
+        except BodyTooLarge:
+            limit = self._options.body_limit_bytes
+            fault = Fault(
+                413, "request_too_large", f"the body is longer than {limit} bytes (server.body_limit_bytes)"
+            )
+            await _refuse(connection, dialect, fault, operation_id)
+        except ClientLeft:
+            return
+
+    async def _route(
+        self,
+        route: Route,
+        scope: dict[str, Any],
+        headers: dict[str, str],
+        connection: Connection,
+        operation_id: str,
+    ) -> None:
+        at_s = self._world.clock.now()
+        encoding = headers.get("content-encoding", "identity")
+        dialect = DIALECTS[route.dialect]
+        if encoding != "identity":
+            fault = Fault(
+                415, "invalid_request_error", f"content-encoding {encoding!r} is not taken; send plain JSON"
+            )
+            await _refuse(connection, dialect, fault, operation_id)
+            return
+        body = await connection.body(headers, self._options.body_limit_bytes)
+        path = upstream_path(route, scope["path"], scope["query_string"].decode("latin-1"))
+        outgoing = self._outgoing(route.upstream, headers, operation_id)
+        if route.charge is Charge.FREE:
+            request = UpstreamRequest(
+                route.upstream, route.method, path, outgoing, body, self._options.timeout_s
+            )
+            await self._pass(request, connection, dialect, operation_id)
+            return
+        arrival = Arrival(
+            operation_id=operation_id,
+            at_s=at_s,
+            dialect=route.dialect,
+            upstream=route.upstream,
+            path=path,
+            headers=headers,
+            outgoing=outgoing,
+            body=body,
+            credential=_credential(outgoing),
+        )
+        await self._exchange(arrival, connection, dialect)
+
+    async def _exchange(self, arrival: Arrival, connection: Connection, dialect: Dialect) -> None:
+        driver = CallDriver(self._world, connection)
+        try:
+            reply = await driver.run(live(self._engine, arrival))
+        except Exception as error:  # noqa: BLE001 - The process boundary: a fault of ours must not reach a client as a trace.
+            _log(error, arrival.operation_id)
+            fault = Fault(
+                502, "api_error", "Bursar failed on this call; its log says why under this operation id"
+            )
+            if driver.streaming:
+                await connection.end(dialect.error_event(fault, arrival.operation_id))
+            else:
+                await _refuse(connection, dialect, fault, arrival.operation_id)
+            return
+        if driver.streaming:
+            await connection.end(reply.body)
+            await driver.finish()
+        else:
+            await connection.answer(reply.status, reply.headers, reply.body)
+
+    async def _pass(
+        self, request: UpstreamRequest, connection: Connection, dialect: Dialect, operation_id: str
+    ) -> None:
+        """Pass on a request that costs nothing."""
+        try:
+            response = await self._world.upstream.send(request)
+            body = await response.read()
+        except UpstreamFailed as failure:
+            await _refuse(connection, dialect, Fault(502, "api_error", str(failure)), operation_id)
+            return
+        await connection.answer(response.status, for_client(response.headers), body)
+
+    def _outgoing(self, upstream: str, headers: Mapping[str, str], operation_id: str) -> dict[str, str]:
+        """Return the headers that go upstream, with the operator's own key where there is one."""
+        forward = upstream in self._options.forward_attribution
+        outgoing = for_provider(headers, attribution=forward)
+        if forward:
+            outgoing["x-bursar-operation-id"] = operation_id
+        key = self._options.provider_keys.get(upstream)
+        if key is not None:
+            outgoing.pop("authorization", None)
+            outgoing.pop("x-api-key", None)
+            if upstream == "anthropic":
+                outgoing["x-api-key"] = key
+            else:
+                outgoing["authorization"] = f"Bearer {key}"
+        return outgoing
+
+
+async def _refuse(connection: Connection, dialect: Dialect, fault: Fault, operation_id: str) -> None:
+    headers = {"content-type": "application/json", "x-bursar-operation-id": operation_id}
+    await connection.answer(fault.status, headers, dialect.error(fault, operation_id))
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Read headers; a name that comes twice is joined as RFC 9110, 5.3 says."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _credential(outgoing: Mapping[str, str]) -> bytes:
+    """Name the provider account that a request is billed to, without keeping its key."""
+    secret = outgoing.get("x-api-key") or outgoing.get("authorization") or ""
+    return hashlib.blake2b(secret.encode("latin-1", "replace"), digest_size=16).digest()
+
+
+def _log(error: Exception, operation_id: str) -> None:
+    """Log where an error arose. Its message may hold a prompt, so it stays out."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    LOG.error("%s: %s in\n%s", operation_id, type(error).__name__, frames)

@@ -1,0 +1,86 @@
+"""One ASGI connection: reading a request's body and answering."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class BodyTooLarge(Exception):
+    """The body is longer than the gateway takes."""
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+class Connection:
+    """One request and its response; fills `ports.Client`."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+
+    async def body(self, headers: Mapping[str, str], limit_bytes: int) -> bytes:
+        """Read the request's body.
+
+        Raises:
+            BodyTooLarge: It is longer than `limit_bytes`, declared or not.
+            ClientLeft: It did not arrive whole.
+        """
+        declared = headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit_bytes:
+            raise BodyTooLarge
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            body: bytes = message.get("body", b"")
+            if len(body) > limit_bytes:
+                raise BodyTooLarge
+            return body
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > limit_bytes:
+                raise BodyTooLarge
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await self._receive()
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the head of a response."""
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(name.encode("latin-1"), _latin(value)) for name, value in headers.items()],
+            }
+        )
+
+    async def write(self, data: bytes) -> None:
+        """Send body bytes; returns at once if the client has left."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes) -> None:
+        """Send the last body bytes."""
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a whole response."""
+        await self.start(status, {**headers, "content-length": str(len(body))})
+        await self.end(body)
+
+    async def left(self) -> None:
+        """Return once the client has closed the connection."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _latin(value: str) -> bytes:
+    return value.encode("latin-1", "replace")

@@ -1,0 +1,214 @@
+"""Prefix caching: where to set cache marks so that the bill falls.
+
+A mark costs the write premium on what is new and earns the read discount on what comes again. Each way of
+marking a request is priced by the cache model: what it costs now, and what the next call of the thread and
+the next thread with the same shared prefix will cost, weighed by how likely they come while an entry
+lives. The cheapest wins; of equals, the one that changes least. For a single mark on the tail this is the
+rule P(next within the TTL) > (w − i)/(w − r), and for an hour instead of five minutes
+P(5 m < gap ≤ 1 h) · (S + d)(w₅ − r) > d (w₁ − w₅).
+
+A client's own marks stay, and are completed where that pays.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bursar.cachemodel.outcome import CacheOutcome
+from bursar.cachemodel.prompts import CacheOptions, CacheRequest
+from bursar.cachemodel.rules import CacheKind, CacheRules
+from bursar.domain.decision import Decision
+from bursar.domain.layout import Layout
+from bursar.domain.ledger import Technique
+from bursar.domain.money import divide_half_even
+from bursar.domain.prices import Rates
+from bursar.domain.prompt import Mark
+from bursar.domain.usage import TokenClass
+from bursar.view.rhythm import Return
+
+# Probabilities become integers here, so that no float comes near money.
+_SURE = 1_000_000
+_TOKENS_PER_RATE = 1_000_000
+
+# An entry that lives this long is taken to live through gaps of up to an hour.
+_LONG_TTL_S = 1_800
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixCase:
+    """What the decision about one request hangs on.
+
+    Attributes:
+        layout: The request's prompt.
+        options: What the client said about caching as a whole.
+        rules: How the model's cache behaves.
+        rates: The model's rates, in nusd per million tokens.
+        thread: How likely the thread's next call is.
+        prefix: How likely a new thread with the same tools and system text is.
+        system_varies: Whether the same tools come with other system texts too.
+        look: The cache model: what a way of marking this request would bill.
+        deepest: Number of the last block whose prefix has a live entry; None where none has.
+    """
+
+    layout: Layout
+    options: CacheOptions
+    rules: CacheRules
+    rates: Rates
+    thread: Return
+    prefix: Return
+    system_varies: bool
+    look: Callable[[CacheRequest], CacheOutcome]
+    deepest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way of marking a request."""
+
+    reason: str
+    added: Mapping[int, Mark]
+    options: CacheOptions
+
+
+def plan_marks(case: PrefixCase) -> Decision:
+    """Choose the cheapest way of marking a request."""
+    pricing = _Pricing(case)
+    as_sent = _Way("as sent", {}, case.options)
+    best, best_cost = as_sent, pricing.expect(as_sent)
+    as_sent_cost = best_cost
+    if pricing.can_write and case.layout.total_tokens >= case.rules.minimum_tokens:
+        for way in _ways(case):
+            cost = pricing.expect(way)
+            if cost < best_cost:
+                best, best_cost = way, cost
+    return Decision(
+        Technique.PREFIX_CACHE,
+        best.reason,
+        marks=best.added,
+        implicit=best.options.implicit if best.options != case.options else None,
+        expected_nusd=divide_half_even(as_sent_cost - best_cost, _SURE * _TOKENS_PER_RATE),
+    )
+
+
+def _ways(case: PrefixCase) -> Iterator[_Way]:
+    """Yield the ways worth pricing, those that change least first."""
+    layout, rules = case.layout, case.rules
+    tail = layout.last_markable(len(layout.chain))
+    shared = layout.last_markable(layout.system_end)
+    reader = case.deepest
+    front = [
+        shared,
+        layout.last_markable(layout.tools_end) if case.system_varies else None,
+    ]
+    short, *longer = rules.ttls_s if rules.kind is CacheKind.ANTHROPIC else (rules.default_ttl,)
+    marked_last = max(layout.marks, default=-1)
+    tail_is_marked = marked_last >= _last_turn(layout)
+    seats = rules.marks_max - len(layout.marks)
+    if rules.kind is CacheKind.OPENAI_MARKS and case.options.implicit:
+        yield _Way("nothing is likely to be read again", {}, _explicit(case))
+    yield from _placed(case, "shared prefix", front, short, seats)
+    yield from _placed(case, "what is cached already", [reader, *front], short, seats)
+    if not tail_is_marked:
+        yield from _placed(case, "tail and shared prefix", [tail, reader, *front], short, seats)
+    if not layout.marks:
+        for ttl in longer:
+            yield from _placed(case, f"shared prefix for {ttl}", front, ttl, seats)
+            yield from _placed(case, f"tail and shared prefix for {ttl}", [tail, reader, *front], ttl, seats)
+            yield from _mixed(case, tail, front, short, ttl)
+
+
+def _placed(case: PrefixCase, reason: str, wanted: list[int | None], ttl: str, seats: int) -> Iterator[_Way]:
+    """Yield a way that adds marks at the wanted blocks, as far as seats and the order of TTLs allow."""
+    marks = case.layout.marks
+    places = [block for block in dict.fromkeys(wanted) if block is not None and block not in marks][:seats]
+    if not places:
+        return
+    added = {block: Mark(_fitting_ttl(case, block, ttl)) for block in places}
+    for options in _modes(case):
+        yield _Way(reason, added, options)
+
+
+def _modes(case: PrefixCase) -> Iterator[CacheOptions]:
+    """Yield the client's own options, and without the provider's breakpoint where it could be left off."""
+    yield case.options
+    if case.rules.kind is CacheKind.OPENAI_MARKS and case.options.implicit:
+        yield _explicit(case)
+
+
+def _explicit(case: PrefixCase) -> CacheOptions:
+    """Return the client's options without the provider's own breakpoint."""
+    return CacheOptions(implicit=False, ttl=case.options.ttl)
+
+
+def _mixed(
+    case: PrefixCase, tail: int | None, front: list[int | None], short: str, long: str
+) -> Iterator[_Way]:
+    """Yield the way that keeps the shared prefix long and the tail short."""
+    added = {block: Mark(long) for block in front if block is not None}
+    if tail is not None and added and tail not in added:
+        yield _Way(f"tail, and shared prefix for {long}", {**added, tail: Mark(short)}, case.options)
+
+
+def _fitting_ttl(case: PrefixCase, block: int, ttl: str) -> str:
+    """Return the TTL of a mark among the client's: longer ones must stand before shorter ones."""
+    lives = case.rules.ttls_s
+    later = [case.rules.ttl(mark.ttl) for at, mark in case.layout.marks.items() if at > block]
+    return max([ttl, *later], key=lambda name: lives[name])
+
+
+def _last_turn(layout: Layout) -> int:
+    """Return the number of the block with which the last message begins."""
+    ends = layout.message_ends
+    return ends[-2] if len(ends) > 1 else layout.system_end
+
+
+class _Pricing:
+    """Prices ways of marking one request, in nusd times `_SURE` times `_TOKENS_PER_RATE`."""
+
+    def __init__(self, case: PrefixCase) -> None:
+        self._case = case
+        rules, rates = case.rules, case.rates
+        self._input = rates.get(TokenClass.INPUT, 0)
+        self._read = rates.get(TokenClass.CACHE_READ, self._input)
+        write = rates.get(rules.write_classes[rules.default_ttl])
+        self.can_write = write is not None and TokenClass.CACHE_READ in rates
+        self._write = write if write is not None else self._input
+        self._thread = _chances(case.thread)
+        self._prefix = _chances(case.prefix)
+        layout = case.layout
+        self._total = layout.total_tokens
+        self._shared = layout.ends[layout.system_end - 1] if layout.system_end else 0
+
+    def expect(self, way: _Way) -> int:
+        """Price this call and, by their chances, the next of the thread and the next new thread."""
+        case = self._case
+        marks = {**case.layout.marks, **way.added}
+        outcome = case.look(CacheRequest(case.layout, marks, way.options))
+        cost = _SURE * self._now(outcome)
+        for (short, middle), end in ((self._thread, self._total), (self._prefix, self._shared)):
+            if short:
+                cost += short * self._again(self._depth(outcome, end, 0), end)
+            if middle:
+                cost += middle * self._again(self._depth(outcome, end, _LONG_TTL_S), end)
+        return cost
+
+    def _now(self, outcome: CacheOutcome) -> int:
+        rates = self._case.rates
+        cost = outcome.read_tokens * self._read + outcome.input_tokens * self._input
+        for token_class, tokens in outcome.writes.items():
+            # A time to live without a rate must never look cheap.
+            cost += tokens * rates.get(token_class, 10 * self._write)
+        return cost
+
+    def _depth(self, outcome: CacheOutcome, end: int, lives_s: int) -> int:
+        """Return how many of the first `end` tokens will be readable, by entries of at least some life."""
+        ends, lives = self._case.layout.ends, self._case.rules.ttls_s
+        depths = [ends[block] for block, ttl in outcome.kept if ends[block] <= end and lives[ttl] >= lives_s]
+        return max(depths, default=0)
+
+    def _again(self, depth: int, end: int) -> int:
+        """Price a prompt of `end` tokens of which `depth` are read, and the rest is written anew."""
+        return depth * self._read + (end - depth) * self._write
+
+
+def _chances(coming: Return) -> tuple[int, int]:
+    return round(coming.short * _SURE), round(coming.middle * _SURE)

@@ -1,0 +1,116 @@
+"""Which thread a call extends.
+
+A thread is the calls that extend one message history. A client that re-sends its history sends back, in
+order, what it sent before, then our answer, then something new. So a call belongs to the thread whose
+last request plus answer is a prefix of its messages. Messages are compared by digest; an assistant's
+message by its *echo* (text and tool-call ids), because clients write answers back in other words of JSON.
+
+Within a conversation that the client names, any shared prefix counts. Where nobody named one, the shared
+part must hold an assistant message: two people who both open with "Hi" are two conversations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bursar.domain.attribution import Attribution
+from bursar.domain.prompt import Piece, Role, digest
+from bursar.view.bounded import BoundedDict
+
+
+@dataclass(slots=True)
+class Thread:
+    """One thread.
+
+    Attributes:
+        thread_id: The operation id of its first call.
+        conversation: The conversation that it belongs to, named by the client or after its first thread.
+        calls: Calls so far.
+        last_at_s: When the last one arrived.
+    """
+
+    thread_id: str
+    conversation: str
+    calls: int
+    last_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadCall:
+    """A call's position in its thread.
+
+    Attributes:
+        thread: The thread that it extends or begins.
+        turn: Calls of the thread before this one.
+        previous_at_s: When the call before it arrived; None at the first.
+        link: Names the thread's history up to this call's last message.
+    """
+
+    thread: Thread
+    turn: int
+    previous_at_s: float | None
+    link: bytes
+
+
+class ThreadIndex:
+    """Threads by the digest of the history that they have reached, bounded.
+
+    Args:
+        links_max: Histories remembered; one takes about 0.3 KB.
+    """
+
+    def __init__(self, links_max: int = 200_000) -> None:
+        self._reached: BoundedDict[bytes, tuple[Thread, int]] = BoundedDict(links_max)
+
+    def join(
+        self, attribution: Attribution, messages: Sequence[Piece], *, operation_id: str, at_s: float
+    ) -> ThreadCall:
+        """Find the thread that a call extends, or begin one, and count the call into it."""
+        named = attribution.conversation
+        links = _links(attribution, messages)
+        found = self._longest(links, messages, assistant_needed=not named)
+        if found is None:
+            thread = Thread(operation_id, named or operation_id, 0, at_s)
+            turn, previous_at_s = 0, None
+        else:
+            thread, reached = found
+            turn, previous_at_s = reached, thread.last_at_s
+            if reached < thread.calls - 1:
+                # Somebody went back and on from an earlier point: that is a branch of its own.
+                thread = Thread(operation_id, thread.conversation, reached, at_s)
+        thread.calls = turn + 1
+        thread.last_at_s = at_s
+        call = ThreadCall(thread, turn, previous_at_s, links[-1])
+        if named:
+            self._reached.keep(call.link, (thread, turn))
+        return call
+
+    def answered(self, call: ThreadCall, echo: bytes) -> None:
+        """Learn the answer to a call, with which the thread's next one will come back."""
+        if echo:
+            self._reached.keep(digest(call.link + echo), (call.thread, call.turn + 1))
+
+    def _longest(
+        self, links: Sequence[bytes], messages: Sequence[Piece], *, assistant_needed: bool
+    ) -> tuple[Thread, int] | None:
+        reached = self._reached
+        first_assistant = next(
+            (i for i, piece in enumerate(messages) if piece.role is Role.ASSISTANT), len(messages)
+        )
+        shortest = first_assistant if assistant_needed else 0
+        for number in range(len(links) - 1, shortest - 1, -1):
+            found = reached.get(links[number])
+            if found is not None:
+                return found
+        return None
+
+
+def _links(attribution: Attribution, messages: Sequence[Piece]) -> list[bytes]:
+    """Name the history up to each message. The tenant is a part, so that threads never cross tenants."""
+    who = f"{attribution.tenant}\0{attribution.agent}\0{attribution.conversation}"
+    link = digest(who.encode("utf-8", "surrogatepass"))
+    links: list[bytes] = []
+    for piece in messages:
+        content = piece.echo or b"".join([block.digest for block in piece.blocks])
+        link = digest(link + content)
+        links.append(link)
+    return links
