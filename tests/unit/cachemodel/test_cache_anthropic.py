@@ -159,7 +159,15 @@ def test_of_two_writes_side_by_side_the_longer_life_counts() -> None:
     short = cache.look(row(3000), {0: FIVE}, ANTHROPIC, 0)
     cache.keep(row(3000), hour, ANTHROPIC, 1)
     cache.keep(row(3000), short, ANTHROPIC, 2)
-    assert cache.look(row(3000), {0: FIVE}, ANTHROPIC, 3000).read_tokens == 3000
+    assert cache.entry(b"0", 3) == (3602, "1h", 3600)
+
+
+def test_responses_that_are_told_out_of_order_do_not_shorten_a_life() -> None:
+    cache = ProviderCache()
+    outcome = cache.look(row(3000), {0: FIVE}, ANTHROPIC, 0)
+    cache.keep(row(3000), outcome, ANTHROPIC, 20)
+    cache.keep(row(3000), outcome, ANTHROPIC, 10)
+    assert cache.entry(b"0", 30) == (320, "5m", 300)
 
 
 def test_entries_at_earlier_marks_are_renewed_with_the_hit() -> None:

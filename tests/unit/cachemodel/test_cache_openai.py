@@ -114,6 +114,14 @@ class TestAtMarks:
         assert cache.look(wide, reach, OPENAI_MARKS, 1, EXPLICIT).hit == 5
         assert cache.look(wide, reach | {85: HALF_HOUR}, OPENAI_MARKS, 1, EXPLICIT).hit is None
 
+    def test_entries_at_the_requests_own_breakpoints_are_renewed_with_the_hit(self) -> None:
+        cache = ProviderCache()
+        prefixes = row(2000, 3000, 4000, message_ends=(2, 3))
+        call(cache, prefixes, OPENAI_MARKS, 0, {0: HALF_HOUR, 1: HALF_HOUR})
+        outcome = call(cache, prefixes, OPENAI_MARKS, 1000, {0: HALF_HOUR})
+        # Block 1 ends a message, but no breakpoint of this request stands there.
+        assert outcome.kept == ((0, "30m"), (2, "30m"))
+
     def test_twelve_hours_have_their_own_price_and_life(self) -> None:
         cache = ProviderCache()
         outcome = call(cache, row(2000, 3000, message_ends=(2,)), OPENAI_MARKS, 0, {0: TWELVE})
