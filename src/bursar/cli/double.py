@@ -1,14 +1,16 @@
 """`bursar double`: a provider that spends nothing."""
 
 import json
+import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bursar.double.calls import DoubleOptions
-from bursar.errors import BadSetting
-from bursar.wiring.double import DoubleServing, serve_double
+
+_BACKLOG = 2048
 
 _ABORTS = """
 What it bills. A whole answer: its prompt by where it stood in the cache, and its output. A stream costs the
@@ -52,8 +54,10 @@ def double(
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")] = False,
 ) -> None:
     """Serve a local provider that answers, refuses, caches and bills as Anthropic and OpenAI do."""
-    if not host:
-        raise BadSetting("an address is needed here, such as 127.0.0.1", place="--host")
+    # The server and the data are imported here: `bursar --help` should not wait for them.
+    from bursar.cli.server import listen, run_server
+    from bursar.wiring.double import build_double_app
+
     options = DoubleOptions(
         latency_s=latency_ms / 1000,
         first_token_s=ttft_ms / 1000,
@@ -64,8 +68,17 @@ def double(
         token_skew=token_skew,
         seed=seed,
     )
-    serving = DoubleServing(host, port, options, tuple(transcripts or ()), tools, time_scale)
-    serve_double(serving, lambda url: typer.echo(_announcement(url, as_json=as_json)))
+    listener = listen(host, port)
+    application = build_double_app(
+        options, transcripts=tuple(transcripts or ()), tools=tools, time_scale=time_scale
+    )
+    # A connection that is cut on purpose is an error to the server, and none to us.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    # From here on connections wait in line, so whoever reads the announcement can connect.
+    listener.listen(_BACKLOG)
+    typer.echo(_announcement(f"http://{host}:{listener.getsockname()[1]}", as_json=as_json))
+    sys.stdout.flush()
+    run_server(application, listener, grace_s=1)
 
 
 double.__doc__ = f"{double.__doc__}\n{_ABORTS}"

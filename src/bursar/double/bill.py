@@ -67,11 +67,11 @@ class _Tally:
     web_searches: int = 0
     tokens: dict[str, int] = field(default_factory=dict[str, int])
 
-    def add(self, row: BillRow) -> None:
+    def add(self, row: BillRow, tokens: Mapping[str, int]) -> None:
         self.calls += 1
         self.cost_nusd += row.cost_nusd
         self.web_searches += row.usage.web_search
-        for name, count in row.usage.tokens().items():
+        for name, count in tokens.items():
             self.tokens[name] = self.tokens.get(name, 0) + count
 
     def as_json(self) -> dict[str, Any]:
@@ -102,8 +102,9 @@ class Bill:
         self._rows.append(row)
         self._added += 1
         if row.billed:
-            self._total.add(row)
-            self._by_model.setdefault(row.model, _Tally()).add(row)
+            tokens = row.usage.tokens()
+            self._total.add(row, tokens)
+            self._by_model.setdefault(row.model, _Tally()).add(row, tokens)
             self._counts["aborted"] += row.aborted
             self._counts["cut"] += row.cut
         else:

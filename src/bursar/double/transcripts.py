@@ -15,6 +15,7 @@ from bursar.double.faces import Ask
 from bursar.double.shapes import JsonObject
 from bursar.double.speech import Ending, Speech, SpokenCall
 from bursar.errors import BadRequest
+from bursar.wire.transcript_messages import Call, calls_of, text_of
 
 
 class TranscriptBook:
@@ -58,38 +59,25 @@ class TranscriptBook:
 
     def _answers(self, messages: list[Any]) -> list[Speech]:
         answers: list[Speech] = []
-        for index, message in enumerate(messages):
+        for position, message in enumerate(messages):
             if not isinstance(message, dict):
-                raise BadRequest("a message is an object", place=f"messages[{index}]")
+                raise BadRequest("a message is an object", place=f"messages[{position}]")
             said = cast("JsonObject", message)
             if said.get("role") == "assistant":
-                answers.append(self._speech(said, f"messages[{index}]"))
+                answers.append(self._speech(said, position))
         return answers
 
-    def _speech(self, message: JsonObject, place: str) -> Speech:
-        content = message.get("content") or ""
-        if not isinstance(content, str):
-            raise BadRequest("an assistant's content is a string or null", place=f"{place}.content")
-        calls = tuple(
-            self._call(call, f"{place}.tool_calls[{number}]")
-            for number, call in enumerate(message.get("tool_calls") or [])
-        )
-        text = content if content.strip() else ""
-        return Speech(text, calls, Ending.TOOL_CALLS if calls else Ending.DONE)
-
-    def _call(self, call: Any, place: str) -> SpokenCall:
-        try:
-            function = call["function"]
-            spoken = SpokenCall(call["id"], function["name"], _object_text(function["arguments"]))
-        except (KeyError, TypeError):
-            raise BadRequest(
-                "a tool call has an id, and a function with name and arguments", place=place
-            ) from None
-        if self._tools is not None and spoken.name not in self._tools:
-            raise BadRequest(
-                f'calls the tool "{spoken.name}", which is not among the tools given', place=place
-            )
-        return spoken
+    def _speech(self, message: JsonObject, position: int) -> Speech:
+        text = text_of(message.get("content"))
+        calls: list[SpokenCall] = []
+        for call in calls_of(message, position):
+            if self._tools is not None and call.name not in self._tools:
+                raise BadRequest(
+                    f'calls the tool "{call.name}", which is not among the tools given',
+                    place=f"messages[{position}]",
+                )
+            calls.append(SpokenCall(call.call_id, call.name, _object_text(call)))
+        return Speech(text if text.strip() else "", tuple(calls), Ending.TOOL_CALLS if calls else Ending.DONE)
 
 
 def _answers_by_input(calls: list[Any]) -> dict[bytes, Speech]:
@@ -110,13 +98,11 @@ def _name(text: str) -> bytes:
     return digest(text.encode("utf-8", "surrogatepass"))
 
 
-def _object_text(arguments: object) -> str:
-    """Return arguments as the text of a JSON object, whatever was recorded."""
-    if isinstance(arguments, str):
-        try:
-            if isinstance(orjson.loads(arguments), dict):
-                return arguments
-        except orjson.JSONDecodeError:
-            pass
-        return orjson.dumps({"arguments": arguments}).decode()
-    return orjson.dumps(arguments if isinstance(arguments, dict) else {"arguments": arguments}).decode()
+def _object_text(call: Call) -> str:
+    """Return a call's arguments as written where they are a JSON object, and as one where they are not."""
+    try:
+        if isinstance(orjson.loads(call.arguments), dict):
+            return call.arguments
+    except orjson.JSONDecodeError:
+        pass
+    return orjson.dumps(call.input()).decode()

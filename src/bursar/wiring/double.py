@@ -1,9 +1,6 @@
-"""Builds and serves the provider double."""
+"""Builds the provider double."""
 
-import gc
-import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,27 +18,6 @@ from bursar.double.transcripts import TranscriptBook
 from bursar.errors import BadLine, BadRequest, BadSetting
 
 
-@dataclass(frozen=True, slots=True)
-class DoubleServing:
-    """Where and how the double is served.
-
-    Attributes:
-        host: Address to listen on.
-        port: Port; 0 for a free one.
-        options: How the provider behaves.
-        transcripts: Files of recorded conversations.
-        tools: File with the tools that those conversations' agents have; None to take any.
-        time_scale: How many seconds pass for it in one of the wall's.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    options: DoubleOptions = field(default_factory=DoubleOptions)
-    transcripts: Sequence[Path] = ()
-    tools: Path | None = None
-    time_scale: float = 1.0
-
-
 def build_double(options: DoubleOptions, transcripts: TranscriptBook | None = None) -> ProviderDouble:
     """Build a provider double on the package's own data."""
     return ProviderDouble(
@@ -57,40 +33,23 @@ def build_double(options: DoubleOptions, transcripts: TranscriptBook | None = No
     )
 
 
-def serve_double(serving: DoubleServing, announce: Callable[[str], None]) -> None:
-    """Serve a double until interrupted.
+def build_double_app(
+    options: DoubleOptions, *, transcripts: Sequence[Path], tools: Path | None, time_scale: float
+) -> DoubleApp:
+    """Build the ASGI application that serves a double.
 
     Args:
-        serving: Where and how.
-        announce: Told the URL once connections are taken.
+        options: How the provider behaves.
+        transcripts: Files of recorded conversations.
+        tools: File with the tools that those conversations' agents have; None to take any.
+        time_scale: How many seconds pass for its caches in one of the wall's.
 
     Raises:
-        BadSetting: The port is in use, or the address is none of ours.
-        BadLine: A transcript cannot be read.
+        BadSetting: A file cannot be read.
+        BadLine: A line of it cannot.
     """
-    import uvicorn  # noqa: PLC0415 - a server belongs to serving, not to building a double
-
-    book = read_transcripts(serving.transcripts, serving.tools)
-    listener = _listen(serving.host, serving.port)
-    app = DoubleApp(build_double(serving.options, book), WallClock(serving.time_scale))
-    config = uvicorn.Config(
-        cast("Any", app),
-        http="httptools",
-        loop="uvloop",
-        lifespan="off",
-        access_log=False,
-        # A connection that is cut on purpose is an error to the server, and none to us.
-        log_level="critical",
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    # What is there now stays for good; looking through it again and again only costs time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-    port = listener.getsockname()[1]
-    announce(f"http://{serving.host}:{port}")
-    uvicorn.Server(config).run(sockets=[listener])
+    book = read_transcripts(transcripts, tools)
+    return DoubleApp(build_double(options, book), WallClock(time_scale))
 
 
 def read_transcripts(files: Sequence[Path], tools: Path | None) -> TranscriptBook:
@@ -137,20 +96,3 @@ def _read_bytes(path: Path, place: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadSetting(f"cannot read {path}: {error.strerror}", place=place) from None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise BadSetting(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another port, or 0 for a free one",
-            place="--port",
-        ) from None
-    listener.settimeout(0)
-    return listener
