@@ -9,26 +9,30 @@ import re
 
 from bursar.domain.prompt import ContentClass
 
-_SAMPLE_CHARACTERS = 4_000
+_SAMPLE_CHARACTERS = 2_000
 
 # Hiragana to CJK ideographs, Hangul syllables, compatibility ideographs, full-width forms.
 _CJK = re.compile(r"[぀-鿿가-힯豈-﫿＀-￯]")
 
-# A line that source code, a diff or a shell has and that prose has not.
-_CODE_LINE = re.compile(
-    r"""^(?:
-        \s*(?:def|class|func|fn|function|public|private|protected|static|package|struct|enum|impl)\s+\w
-      | \s*(?:import|from|\#include|using|require|return|const|let|var|val)\b.*[\w;:"'(){}>]$
-      | \s*(?:elif|else|try|except|catch)\b.*[:{]$
-      | \s*(?:if|for|while|with|switch)\b.*[:{]$
-      | \s*[\w.\[\]"']+\s*(?:=|\+=|:=|->|=>)\s*\S
-      | \s*\w[\w.]*\(.*\)\s*[;:{]?$
-      | .*[;{}]\s*$
-      | \s*(?://|/\*|\*/|\#!)
-      | @@\ |\+\+\+\ |---\ |diff\ --git
-      | \$\ \w
-    )""",
-    re.VERBOSE | re.MULTILINE,
+# What a line of source code, of a diff or of a shell begins or ends with, and one of prose does not.
+_CODE_ENDS = (";", "{", "}", "):", "(", "=>", "->", "},", "),", "],", "\\")
+_CODE_WORDS = (
+    "def class func fn function public private protected static struct import from package using return "
+    "const let var async diff $ >>> @@ +++ ---"
+).split()
+_CODE_STARTS = (*(f"{word} " for word in _CODE_WORDS), "#include", "//", "/*", "*/", "#!", "<?", "</")
+_BLOCK_STARTS = (
+    "if ",
+    "elif ",
+    "else",
+    "for ",
+    "while ",
+    "with ",
+    "try",
+    "except",
+    "finally",
+    "match ",
+    "case ",
 )
 
 
@@ -66,6 +70,16 @@ def _looks_like_code(sample: str) -> bool:
     fenced = sum(map(len, sample.split("```")[1::2]))
     if 2 * fenced >= len(sample):
         return True
-    lines = sum(1 for line in sample.split("\n") if line.strip())
-    code_lines = len(_CODE_LINE.findall(sample))
+    lines = 0
+    code_lines = 0
+    for line in sample.split("\n"):
+        stripped = line.strip()
+        if stripped:
+            lines += 1
+            code_lines += (
+                stripped.endswith(_CODE_ENDS)
+                or stripped.startswith(_CODE_STARTS)
+                or " = " in stripped
+                or (stripped.endswith(":") and stripped.startswith(_BLOCK_STARTS))
+            )
     return code_lines >= 2 and 2 * code_lines >= lines
