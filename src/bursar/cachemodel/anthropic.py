@@ -12,19 +12,21 @@ Where the documentation is silent, this is what we take to be so, each time the 
 Source: anthropics/skills, prompt-caching page (July 2026), checked 2026-11-23.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
+
 from bursar.cachemodel.entries import CacheEntries, Entry
 from bursar.cachemodel.outcome import CacheOutcome, uncached
-from bursar.cachemodel.prompts import CacheRequest, Prefixes
+from bursar.cachemodel.prompts import CacheRequest
 from bursar.cachemodel.rules import CacheRules
 from bursar.cachemodel.writes import bill
 
 
 def look(entries: CacheEntries, request: CacheRequest, rules: CacheRules, now_s: float) -> CacheOutcome:
     """Say what the cache makes of a prompt. Changes nothing."""
-    prefixes = request.prefixes
-    ends = prefixes.ends
-    marks = sorted(request.marks)[-rules.marks_max :]
-    marks = [mark for mark in marks if ends[mark] >= rules.minimum_tokens]
+    chain, ends = request.prefixes.chain, request.prefixes.ends
+    shortest = bisect_left(ends, rules.minimum_tokens)
+    marks = [mark for mark in sorted(request.marks)[-rules.marks_max :] if mark >= shortest]
     if not marks:
         return uncached(ends[-1] if ends else 0)
 
@@ -32,8 +34,8 @@ def look(entries: CacheEntries, request: CacheRequest, rules: CacheRules, now_s:
     used: list[tuple[int, str]] = []
     for mark in marks:
         # Whatever lies behind the longest hit so far is no longer one.
-        first = max(hit + 1, mark - rules.lookback_blocks)
-        found = _latest(entries, prefixes, range(mark, first - 1, -1), rules, now_s)
+        first = max(hit + 1, mark - rules.lookback_blocks, shortest)
+        found = _latest(entries, chain, range(mark, first - 1, -1), now_s)
         if found is None:
             continue
         if used and used[-1][0] not in request.marks:
@@ -45,13 +47,11 @@ def look(entries: CacheEntries, request: CacheRequest, rules: CacheRules, now_s:
 
 
 def _latest(
-    entries: CacheEntries, prefixes: Prefixes, indexes: range, rules: CacheRules, now_s: float
+    entries: CacheEntries, chain: Sequence[bytes], indexes: range, now_s: float
 ) -> tuple[int, Entry] | None:
     """Return the first live entry at the given indexes, which fall, and its index."""
     for index in indexes:
-        if prefixes.ends[index] < rules.minimum_tokens:
-            return None
-        entry = entries.live(prefixes.chain[index], now_s)
+        entry = entries.live(chain[index], now_s)
         if entry is not None:
             return index, entry
     return None

@@ -33,21 +33,25 @@ class CacheEntries:
         entry = self._entries.get(name)
         return entry if entry is not None and entry.expires_s > now_s else None
 
-    def renew(self, name: bytes, ttl: str, life_s: int, now_s: float) -> None:
+    def renew(self, name: bytes, fresh: Entry, now_s: float) -> None:
         """Let an entry live from now on, and make it where there is none.
 
         A live entry keeps the longer of the two times to live, and never dies earlier than it would
         have: two calls that ran side by side may have written it differently.
+
+        Args:
+            name: Its prefix.
+            fresh: What it is to be, if there is none; one value may serve many prefixes.
+            now_s: The time.
         """
         entries = self._entries
         old = entries.pop(name, None)
-        entry = Entry(now_s + life_s, ttl, life_s)
         if old is not None and old.expires_s > now_s:
-            if old.life_s > life_s:
-                entry = Entry(now_s + old.life_s, old.ttl, old.life_s)
-            if old.expires_s > entry.expires_s:
-                entry = entry._replace(expires_s=old.expires_s)
-        entries[name] = entry
+            if old.life_s > fresh.life_s:
+                fresh = Entry(now_s + old.life_s, old.ttl, old.life_s)
+            if old.expires_s > fresh.expires_s:
+                fresh = fresh._replace(expires_s=old.expires_s)
+        entries[name] = fresh
         if len(entries) > self._entries_max:
             # One by one, each eviction would walk over the holes that earlier ones left in the dict.
             for oldest in list(entries)[: max(1, self._entries_max // 8)]:

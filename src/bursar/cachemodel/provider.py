@@ -64,8 +64,9 @@ class ProviderCache:
         if rules is None:
             return
         chain, renew = prefixes.chain, self._entries.renew
+        fresh = {ttl: Entry(now_s + life_s, ttl, life_s) for ttl, life_s in rules.ttls_s.items()}
         for index, ttl in outcome.kept:
-            renew(chain[index], ttl, rules.ttls_s[ttl], now_s)
+            renew(chain[index], fresh[ttl], now_s)
 
     def entry(self, name: bytes, now_s: float) -> Entry | None:
         """Return what is kept of a prefix, by its name in the chain, or None."""
