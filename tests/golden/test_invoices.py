@@ -1,5 +1,6 @@
-"""Invoices whose arithmetic is written out, against the price book and `cost`."""
+"""Invoices whose arithmetic is written out, against dialects, price book and `cost`."""
 
+import json
 import tomllib
 from datetime import UTC, datetime, time
 from fractions import Fraction
@@ -14,6 +15,7 @@ from bursar.domain.price_book import PriceBook
 from bursar.domain.prices import CostLine, Terms, cost
 from bursar.domain.usage import Usage
 from bursar.settings.prices import PriceSection
+from bursar.wire.dialects import DIALECTS
 
 FOLDER = Path(__file__).parent / "invoices"
 FILES = {file.stem: tomllib.loads(file.read_text()) for file in sorted(FOLDER.glob("*.toml"))}
@@ -27,6 +29,23 @@ INVOICES = [
 @cache
 def book_of(name: str) -> PriceBook:
     return load_price_book(PriceSection.model_validate(FILES[name].get("prices", {})).listings())
+
+
+def anthropic_answer(usage: dict, tier: str) -> bytes:
+    return json.dumps({"type": "message", "role": "assistant", "content": [], "usage": usage}).encode()
+
+
+def openai_answer(usage: dict, tier: str) -> bytes:
+    service_tier = "default" if tier == "standard" else tier
+    return json.dumps(
+        {"object": "chat.completion", "choices": [], "usage": usage, "service_tier": service_tier}
+    ).encode()
+
+
+ANSWERS = {
+    "anthropic": (DIALECTS["anthropic.messages"], anthropic_answer),
+    "openai": (DIALECTS["openai.chat"], openai_answer),
+}
 
 
 def quantity_and_exact_nusd(arithmetic: str) -> tuple[int, Fraction]:
@@ -57,3 +76,13 @@ def test_the_code_comes_to_the_same_invoice(name, invoice):
     lines = cost(Usage(**quantities), price, Terms(invoice.get("tier", "standard"), invoice.get("geo", "")))
     expected = [CostLine(line["item"], quantities[line["item"]], line["nusd"]) for line in invoice["lines"]]
     assert list(lines) == expected
+
+
+@pytest.mark.parametrize(("name", "invoice"), [case for case in INVOICES if "reported" in case.values[1]])
+def test_what_the_provider_reports_becomes_the_classes_of_the_invoice(name, invoice):
+    dialect, write = ANSWERS[name]
+    tier = invoice.get("tier", "standard")
+    answer = dialect.answer(write(json.loads(invoice["reported"]), tier))
+    expected = {line["item"]: quantity_and_exact_nusd(line["arithmetic"])[0] for line in invoice["lines"]}
+    assert answer.usage == Usage(**expected)
+    assert answer.terms == Terms(tier, invoice.get("geo", ""))

@@ -149,8 +149,7 @@ def _check_ratios(rates: Rates, norms: Norms, spot: _Spot) -> Iterator[Finding]:
         yield spot.warning(
             TokenClass.OUTPUT, "output is cheaper than input", "check that the two are not exchanged"
         )
-    for token_class, factors in norms.of_input_per_mille.items():
-        rate = rates.get(token_class, 0)
+    for place, rate, factors in _ratios(rates, norms):
         if rate <= 0 or any(rate * PER_MILLE == input_nusd * factor for factor in factors):
             continue
         problem = f"{_usd(rate)} is {_factor(rate * PER_MILLE // input_nusd)} the input rate"
@@ -160,8 +159,21 @@ def _check_ratios(rates: Rates, norms: Norms, spot: _Spot) -> Iterator[Finding]:
             f"providers charge {known}; {_factor(nearest)} would be {_usd(input_nusd * nearest // PER_MILLE)}"
         )
         # What a write costs has hardly ever varied; what a read costs does, from model to model.
-        is_certain = token_class is not TokenClass.CACHE_READ or rate >= input_nusd
-        yield (spot.error if is_certain else spot.warning)(token_class, problem, mend)
+        is_certain = place != TokenClass.CACHE_READ or rate >= input_nusd
+        yield (spot.error if is_certain else spot.warning)(place, problem, mend)
+
+
+def _ratios(rates: Rates, norms: Norms) -> Iterator[tuple[str, int, frozenset[int]]]:
+    """Yield the rates to compare with input: where each stands, what it is, and its known factors."""
+    known = norms.of_input_per_mille
+    short, other = TokenClass.CACHE_WRITE_5M, TokenClass.CACHE_WRITE_30M
+    is_shared = short in rates and rates[short] == rates.get(other)
+    for token_class, factors in known.items():
+        if token_class in rates and not (is_shared and token_class in (short, other)):
+            yield token_class.value, rates[token_class], factors
+    if is_shared:
+        # An operator writes one rate for either provider's short write, so either's factors will do.
+        yield "cache_write", rates[short], known.get(short, frozenset()) | known.get(other, frozenset())
 
 
 def _check_bounds(rates: Rates, norms: Norms, spot: _Spot) -> Iterator[Finding]:

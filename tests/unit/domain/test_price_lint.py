@@ -69,6 +69,15 @@ def test_a_read_at_any_known_factor_is_right(factor):
     assert findings(Price("m", None, {**GOOD, T.CACHE_READ: 3_000_000 * factor})) == []
 
 
+def test_one_short_write_for_either_provider_may_be_right_for_one_of_them():
+    def shared(rate: int) -> Price:
+        return Price("m", None, {**GOOD, T.CACHE_WRITE_5M: rate, T.CACHE_WRITE_30M: rate})
+
+    assert findings(shared(3_750_000_000)) == []
+    assert findings(shared(3 * USD)) == []  # Free, as OpenAI's were before 5.6.
+    assert findings(shared(4 * USD)) == [("always.cache_write", Severity.ERROR)]
+
+
 def test_a_price_entered_per_thousand_tokens_is_an_error_at_usual_prices():
     per_thousand = {token_class: rate // 1000 for token_class, rate in GOOD.items()}
     assert ("always.input", Severity.ERROR) in findings(Price("m", None, per_thousand))
