@@ -96,7 +96,9 @@ class PriceBook:
         try:
             return self._memo[key]
         except KeyError:
-            price = self._find(model, date.fromordinal(_EPOCH_ORDINAL + day))
+            # A time outside the calendar is before the first or after the last change all the same.
+            ordinal = min(max(_EPOCH_ORDINAL + day, date.min.toordinal()), date.max.toordinal())
+            price = self._find(model, date.fromordinal(ordinal))
         if len(self._memo) >= _MEMO_ENTRIES_MAX:
             # Model names come from clients; a flood of invented ones may cost time, but never memory.
             self._memo.clear()

@@ -99,6 +99,11 @@ def test_the_day_in_utc_decides_which_price_is_in_force(moment, expected):
     assert rate(PriceBook(PUBLIC), "claude-sonnet-4-6", at(moment)) == expected
 
 
+@pytest.mark.parametrize(("at_s", "expected"), [(-1e15, 1), (1e15, 2)])
+def test_a_time_outside_the_calendar_has_the_first_or_the_last_price(at_s, expected):
+    assert rate(PriceBook(PUBLIC), "claude-sonnet-4-6", at_s) == expected
+
+
 def test_the_first_layer_wins_for_every_name_of_a_model():
     operator = (Listing("claude-sonnet-4-6", (price("claude-sonnet-4-6", 7),)),)
     book = PriceBook(operator, PUBLIC)
