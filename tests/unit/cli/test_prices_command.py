@@ -39,6 +39,19 @@ def test_one_models_price_is_shown_with_all_that_belongs_to_it():
         assert part in result.output
 
 
+def test_a_tier_with_rates_of_its_own_has_rows_of_its_own():
+    output = run("show", "gpt-5.4", "--at", "2026-11-23").output
+    assert "tier flex" in output
+    assert "0.13" in output
+    assert "flex (see its rates)" in output
+
+
+def test_another_name_and_a_coming_change_are_told():
+    output = run("show", "google/gemini-4-argon", "--at", "2026-11-23").output
+    assert "priced as gemini-4-argon" in output
+    assert "changes on 2026-12-01" in output
+
+
 def test_all_models_fit_in_a_hundred_columns():
     lines = run("show").output.splitlines()
     assert any(line.startswith("gpt-6-astra") for line in lines)
