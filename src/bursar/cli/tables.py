@@ -12,7 +12,6 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bursar.domain.ledger import Component, Technique
 from bursar.domain.money import NUSD_PER_USD, divide_half_even
 from bursar.domain.report import Report, ReportKey, Row, Tally
 from bursar.domain.usage import PROMPT_CLASSES, TokenClass
@@ -109,7 +108,7 @@ def _notes(total: Tally, places: int) -> list[str]:
 
 def component_table(total: Tally) -> Table:
     """Show where tokens and cost went, by component of the prompt."""
-    shares = [(c, total.components[c]) for c in Component if c in total.components]
+    shares = [(c, share) for c, share in total.components.items() if share.tokens or share.cost_nusd]
     tokens = sum(share.tokens for _, share in shares)
     cost_nusd = sum(share.cost_nusd for _, share in shares)
     places = places_for((cost_nusd,))
@@ -133,19 +132,22 @@ def component_table(total: Tally) -> Table:
 
 
 def technique_table(total: Tally) -> Table:
-    """Show what each technique saved. A technique may have cost more than it saved."""
-    shares = [(t, n) for t in Technique if (n := total.techniques.get(t))]
-    places = places_for((total.baseline_nusd, *(n for _, n in shares)))
+    """Show what each technique saved, or would have where it only watched. It may be less than nothing."""
+    watched = any(total.would_save.values())
+    places = places_for((total.baseline_nusd, *total.would_save.values()))
     table = _table("What saved it")
     table.add_column("technique", no_wrap=True)
-    for name in ("saved", "of as sent"):
+    for name in ("saved", "of as sent", *(("would have saved",) if watched else ())):
         table.add_column(name, justify="right", no_wrap=True)
-    for technique, saved_nusd in shares:
-        table.add_row(
-            _words(technique),
-            Text(usd(saved_nusd, places), style="green" if saved_nusd > 0 else "red"),
-            percent(saved_nusd, total.known_baseline_nusd),
-        )
+    for technique, saved_nusd in total.techniques.items():
+        would_save_nusd = total.would_save[technique]
+        if saved_nusd or would_save_nusd:
+            table.add_row(
+                _words(technique),
+                Text(usd(saved_nusd, places), style="red" if saved_nusd < 0 else "green"),
+                percent(saved_nusd, total.known_baseline_nusd),
+                *((usd(would_save_nusd, places),) if watched else ()),
+            )
     return table
 
 
@@ -184,9 +186,9 @@ def show(screen: Console, report: Report) -> None:
     """Print a report: headline, components, techniques, groups."""
     total = report.total
     parts: list[RenderableType] = [headline(total)]
-    if total.components:
+    if any(share.tokens for share in total.components.values()):
         parts.append(component_table(total))
-    if any(total.techniques.values()):
+    if any(total.techniques.values()) or any(total.would_save.values()):
         parts.append(technique_table(total))
     if report.rows:
         parts.append(row_table(report))

@@ -51,27 +51,31 @@ class Tally:
         calls: All calls.
         unknown_calls: Calls whose cost is unknown; they are in no amount below.
         uncompared_calls: Calls whose cost or baseline is unknown; they are not in baseline and saved.
-        tokens: Tokens by class name; calls without usage add none. Absent means zero.
+        tokens: Tokens by class name, every class; calls without usage add none.
         cost_nusd: Known costs.
         baseline_nusd: Baselines of the compared calls.
         saved_nusd: Baseline − cost of the compared calls.
         estimated_nusd: The part of `cost_nusd` that is estimated.
         estimated_max_nusd: The most that part can have been.
-        techniques: Each technique's part of what was saved.
-        components: Where tokens and cost went.
+        techniques: Each technique's part of what was saved; every technique.
+        would_save: What each would have saved, had it acted, over calls that were only observed.
+        components: Where tokens and cost went; every component.
     """
 
     calls: int = 0
     unknown_calls: int = 0
     uncompared_calls: int = 0
-    tokens: dict[str, int] = field(default_factory=dict[str, int])
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_CLASS_NAMES, 0))
     cost_nusd: int = 0
     baseline_nusd: int = 0
     saved_nusd: int = 0
     estimated_nusd: int = 0
     estimated_max_nusd: int = 0
-    techniques: dict[Technique, int] = field(default_factory=dict[Technique, int])
-    components: dict[Component, ComponentTally] = field(default_factory=dict[Component, ComponentTally])
+    techniques: dict[Technique, int] = field(default_factory=lambda: dict.fromkeys(Technique, 0))
+    would_save: dict[Technique, int] = field(default_factory=lambda: dict.fromkeys(Technique, 0))
+    components: dict[Component, ComponentTally] = field(
+        default_factory=lambda: {component: ComponentTally() for component in Component}
+    )
 
     def add(self, entry: Entry) -> None:
         """Add one call."""
@@ -80,15 +84,13 @@ class Tally:
         if entry.usage is not None:
             usage, tokens = entry.usage, self.tokens
             for name in _CLASS_NAMES:
-                count: int = getattr(usage, name)
-                if count:
-                    tokens[name] = tokens.get(name, 0) + count
-        for technique, share in entry.shares.items():
-            self.techniques[technique] = self.techniques.get(technique, 0) + share
+                tokens[name] += getattr(usage, name)
+        for technique, share_nusd in entry.shares.items():
+            self.techniques[technique] += share_nusd
+        for technique, share_nusd in entry.would_save.items():
+            self.would_save[technique] += share_nusd
         for component, share in entry.components.items():
-            total = self.components.get(component)
-            if total is None:
-                total = self.components[component] = ComponentTally()
+            total = self.components[component]
             total.tokens += sum(share.tokens.values())
             total.cost_nusd += share.cost_nusd or 0
 
@@ -198,7 +200,8 @@ class Report:
                 "saved_usd": _usd(total.known_saved_nusd),
                 "estimated_usd": usd_text(total.estimated_nusd),
                 "estimated_max_usd": usd_text(total.estimated_max_nusd),
-                "techniques": {t.value: usd_text(n) for t in Technique if (n := total.techniques.get(t))},
+                "techniques": _usd_by_technique(total.techniques),
+                "would_save": _usd_by_technique(total.would_save),
                 "tokens": in_class_order(total.tokens),
             },
             "rows": [self._row_as_json(row) for row in self.rows],
@@ -290,7 +293,11 @@ def _add_to_group(group: Tally, entry: Entry, keys: tuple[str, ...], by: Sequenc
     else:
         group.cost_nusd += share.cost_nusd
     for name, count in share.tokens.items():
-        group.tokens[name] = group.tokens.get(name, 0) + count
+        group.tokens[name] += count
+
+
+def _usd_by_technique(shares: Mapping[Technique, int]) -> dict[str, str]:
+    return {technique.value: usd_text(nusd) for technique, nusd in shares.items() if nusd}
 
 
 def _usd(nusd: int | None) -> str | None:

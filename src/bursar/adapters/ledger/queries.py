@@ -33,6 +33,7 @@ from bursar.adapters.ledger.schema import (
     SUM_COLUMNS,
     TECHNIQUE_COLUMNS,
     TOKEN_COLUMNS,
+    WOULD_SAVE_COLUMNS,
     entries,
     rollups,
 )
@@ -197,6 +198,8 @@ def _call_sums() -> Sums:
         sums[name] = func.coalesce(entries.c[name], 0)
     for technique, name in TECHNIQUE_COLUMNS:
         sums[name] = func.coalesce(entries.c.shares[technique.value].as_integer(), 0)
+    for technique, name in WOULD_SAVE_COLUMNS:
+        sums[name] = func.coalesce(entries.c.would_save[technique.value].as_integer(), 0)
     for component, tokens, cost_name in COMPONENT_COLUMNS:
         share = entries.c.components
         counts = [share[(component.value, "tokens", kind.value)].as_integer() for kind, _ in TOKEN_COLUMNS]

@@ -10,6 +10,7 @@ from bursar.adapters.ledger.schema import (
     TECHNIQUE_COLUMNS,
     TOKEN_COLUMNS,
     TOOL_COLUMNS,
+    WOULD_SAVE_COLUMNS,
     entries,
 )
 from bursar.domain.attribution import Attribution
@@ -83,6 +84,7 @@ def entry_row(entry: Entry) -> Row:
         _json(entry.attempts),
         _json(entry.components),
         _json(entry.shares),
+        _json(entry.would_save) if entry.would_save else "{}",
         _json(who.tags) if who.tags else "[]",
         _json(entry.faults) if entry.faults else "[]",
     )
@@ -143,6 +145,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
         shares=_shares.decode(cell["shares"]),
         basis=CostBasis(cell["basis"]),
         faults=_names.decode(cell["faults"]),
+        would_save=_shares.decode(cell["would_save"]),
     )
 
 
@@ -161,7 +164,6 @@ def rollup_key(entry: Entry) -> Row:
 
 def rollup_row(key: Row, tally: Tally) -> Row:
     """Write a tally as a row of `rollups`, cells in column order."""
-    tokens, techniques, components = tally.tokens, tally.techniques, tally.components
     row: list[Cell] = [
         *key,
         tally.calls,
@@ -173,11 +175,12 @@ def rollup_row(key: Row, tally: Tally) -> Row:
         tally.estimated_nusd,
         tally.estimated_max_nusd,
     ]
-    row += [tokens.get(kind, 0) for kind, _ in TOKEN_COLUMNS]
-    row += [techniques.get(technique, 0) for technique, _ in TECHNIQUE_COLUMNS]
+    row += [tally.tokens[kind.value] for kind, _ in TOKEN_COLUMNS]
+    row += [tally.techniques[technique] for technique, _ in TECHNIQUE_COLUMNS]
+    row += [tally.would_save[technique] for technique, _ in WOULD_SAVE_COLUMNS]
     for component, _, _ in COMPONENT_COLUMNS:
-        share = components.get(component)
-        row += (0, 0) if share is None else (share.tokens, share.cost_nusd)
+        share = tally.components[component]
+        row += (share.tokens, share.cost_nusd)
     return tuple(row)
 
 
@@ -191,16 +194,16 @@ def tally_of(number: Callable[[str], int]) -> Tally:
         calls=number("calls"),
         unknown_calls=number("unknown_calls"),
         uncompared_calls=number("uncompared_calls"),
-        tokens={kind.value: n for kind, name in TOKEN_COLUMNS if (n := number(name))},
+        tokens={kind.value: number(name) for kind, name in TOKEN_COLUMNS},
         cost_nusd=number("cost_nusd"),
         baseline_nusd=number("baseline_nusd"),
         saved_nusd=number("saved_nusd"),
         estimated_nusd=number("estimated_nusd"),
         estimated_max_nusd=number("estimated_max_nusd"),
-        techniques={technique: n for technique, name in TECHNIQUE_COLUMNS if (n := number(name))},
+        techniques={technique: number(name) for technique, name in TECHNIQUE_COLUMNS},
+        would_save={technique: number(name) for technique, name in WOULD_SAVE_COLUMNS},
         components={
             component: ComponentTally(tokens=number(tokens), cost_nusd=number(cost))
             for component, tokens, cost in COMPONENT_COLUMNS
-            if number(tokens) or number(cost)
         },
     )

@@ -20,6 +20,9 @@ APPLICATION_ID = 0x42525352
 
 TOKEN_COLUMNS: tuple[tuple[TokenClass, str], ...] = tuple((c, f"{c.value}_tokens") for c in TokenClass)
 TECHNIQUE_COLUMNS: tuple[tuple[Technique, str], ...] = tuple((t, f"saved_{t.value}_nusd") for t in Technique)
+WOULD_SAVE_COLUMNS: tuple[tuple[Technique, str], ...] = tuple(
+    (t, f"would_save_{t.value}_nusd") for t in Technique
+)
 COMPONENT_COLUMNS: tuple[tuple[Component, str, str], ...] = tuple(
     (c, f"component_{c.value}_tokens", f"component_{c.value}_nusd") for c in Component
 )
@@ -42,6 +45,7 @@ SUM_COLUMNS: tuple[str, ...] = (
     *AMOUNT_COLUMNS,
     *(name for _, name in TOKEN_COLUMNS),
     *(name for _, name in TECHNIQUE_COLUMNS),
+    *(name for _, name in WOULD_SAVE_COLUMNS),
     *(name for _, *names in COMPONENT_COLUMNS for name in names),
 )
 """Every additive column of `rollups`."""
@@ -90,6 +94,7 @@ entries = Table(
     Column("attempts", JSON, nullable=False),
     Column("components", JSON, nullable=False),
     Column("shares", JSON, nullable=False),
+    Column("would_save", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("faults", JSON, nullable=False),
     # Reports cut by time and then scan; any further index would cost every call and help none of them.

@@ -26,6 +26,13 @@ _TECHNIQUES = (
     "saved_tool_results_nusd",
     "saved_output_nusd",
     "saved_batch_nusd",
+    "would_save_prefix_cache_nusd",
+    "would_save_response_cache_nusd",
+    "would_save_routing_nusd",
+    "would_save_history_nusd",
+    "would_save_tool_results_nusd",
+    "would_save_output_nusd",
+    "would_save_batch_nusd",
 )
 _COMPONENTS = (
     "component_system_tokens",
@@ -73,7 +80,7 @@ def upgrade() -> None:
         _text("basis"),
         *(
             sa.Column(name, sa.JSON(), nullable=False)
-            for name in ("other_usage", "attempts", "components", "shares", "tags", "faults")
+            for name in ("other_usage", "attempts", "components", "shares", "would_save", "tags", "faults")
         ),
         sa.PrimaryKeyConstraint("operation_id", name="pk_entries"),
     )
