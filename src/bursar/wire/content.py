@@ -16,10 +16,13 @@ _CJK = re.compile(r"[぀-鿿가-힯豈-﫿＀-￯]")
 
 # What a line of source code, of a diff or of a shell begins or ends with, and one of prose does not.
 _CODE_ENDS = (";", "{", "}", "):", "(", "=>", "->", "},", "),", "],", "\\")
+# fmt: off
 _CODE_WORDS = (
-    "def class func fn function public private protected static struct import from package using return "
-    "const let var async diff $ >>> @@ +++ ---"
-).split()
+    "def", "class", "func", "fn", "function", "public", "private", "protected", "static", "struct", "import",
+    "from", "package", "using", "return", "const", "let", "var", "async", "diff", "$", ">>>", "@@", "+++",
+    "---",
+)
+# fmt: on
 _CODE_STARTS = (*(f"{word} " for word in _CODE_WORDS), "#include", "//", "/*", "*/", "#!", "<?", "</")
 _BLOCK_STARTS = (
     "if ",
