@@ -17,6 +17,7 @@ class ModelLimits:
         context_tokens: The longest prompt.
         output_tokens_max: The largest output limit that a request may ask for.
         reasons: Whether it always reasons (OpenAI), so that sampling parameters are refused.
+        breakpoints: Whether it takes `prompt_cache_options` and breakpoints (OpenAI from 5.6).
         system_messages: Whether `role: "system"` may stand among the messages (Anthropic).
         forced_tools: Whether `tool_choice` may force a tool.
         assumed: Whether a number is assumed, because no source was found.
@@ -29,6 +30,7 @@ class ModelLimits:
     context_tokens: int
     output_tokens_max: int
     reasons: bool = False
+    breakpoints: bool = False
     system_messages: bool = False
     forced_tools: bool = True
     assumed: bool = False

@@ -65,6 +65,8 @@ def check_settings(body: JsonObject, limits: ModelLimits) -> None:
     """
     _check_output_limit(body, limits)
     _check_tools(body)
+    if not limits.breakpoints:
+        _check_no_breakpoints(body)
     if body.get("stream_options") is not None and body.get("stream") is not True:
         raise Refused(
             invalid(
@@ -95,6 +97,18 @@ def unsupported(name: str) -> Refusal:
     return invalid(
         f"Unsupported parameter: '{name}' is not supported with this model.", name, "unsupported_parameter"
     )
+
+
+def _check_no_breakpoints(body: JsonObject) -> None:
+    if "prompt_cache_options" in body:
+        raise Refused(unsupported("prompt_cache_options"))
+    for index, message in enumerate(cast("list[JsonObject]", body["messages"])):
+        content = message.get("content")
+        if not isinstance(content, list):
+            continue
+        for number, part in enumerate(cast("list[JsonObject]", content)):
+            if part.get("prompt_cache_breakpoint") is not None:
+                raise Refused(unsupported(f"messages[{index}].content[{number}].prompt_cache_breakpoint"))
 
 
 def _check_assistant(message: JsonObject, index: int) -> None:

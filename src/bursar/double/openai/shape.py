@@ -214,8 +214,8 @@ _FUNCTION = Record(
 )
 _TOOL = Tagged(
     {
-        "function": Record({"type": TEXT, "function": _FUNCTION}, _MARKED),
-        "custom": Record({"type": TEXT, "custom": Record({"name": _NAME}, open=True)}, _MARKED),
+        "function": Record({"type": TEXT, "function": _FUNCTION}),
+        "custom": Record({"type": TEXT, "custom": Record({"name": _NAME}, open=True)}),
     }
 )
 _TOOL_CHOICE = TextOrObject(
@@ -260,7 +260,7 @@ CHAT_REQUEST = Record(
         "presence_penalty": _PENALTY,
         "prompt_cache_key": Nullable(TEXT),
         "prompt_cache_options": Record(
-            optional={"mode": OneOf(("implicit", "explicit")), "ttl": OneOf(("30m", "12h"))}
+            optional={"mode": OneOf(("implicit", "explicit")), "ttl": OneOf(("30m",))}
         ),
         "prompt_cache_retention": Nullable(OneOf(("in_memory", "in-memory", "24h"))),
         "reasoning_effort": Nullable(OneOf(("none", "minimal", "low", "medium", "high", "xhigh", "max"))),
