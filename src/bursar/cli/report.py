@@ -17,8 +17,9 @@ from bursar.domain.report import Report, ReportKey
 from bursar.errors import CallerMistake, StoreFailed
 
 _ROWS_SHOWN = 40
-_SPAN = re.compile(r"(\d+)\s*([mhdw])", re.ASCII)
+_SPAN = re.compile(r"(\d{1,6})\s*([mhdw])", re.ASCII)
 _UNIT_S = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_END_S = 253_402_300_800  # The year 10000, which no calendar of Python's holds.
 _KEYS = ", ".join(key.value for key in ReportKey)
 
 
@@ -86,15 +87,20 @@ def read_time(text: str, now_s: float, *, option: str) -> float | None:
     if not written:
         return None
     span = _SPAN.fullmatch(written)
-    if span is not None:
-        return now_s - int(span[1]) * _UNIT_S[span[2]]
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
+    at_s = now_s - int(span[1]) * _UNIT_S[span[2]] if span is not None else _moment(written)
+    if at_s is None or not 0 <= at_s < _END_S:
         raise CallerMistake(
-            f'{option}: "{text}" is no time; write a date (2026-11-01), a date and time '
+            f'{option}: "{text}" is no time since 1970; write a date (2026-11-01), a date and time '
             f"(2026-11-01T09:30Z), or a span back from now (90m, 24h, 7d, 2w)"
-        ) from None
+        )
+    return at_s
+
+
+def _moment(text: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -79,8 +79,8 @@ def headline(total: Tally) -> RenderableType:
     """Say in a line or four what calls cost, what they would have cost, and how sure that is."""
     places = places_for((total.cost_nusd, total.baseline_nusd))
     first = Text.assemble(
-        (f"{total.calls:,}", "bold"),
-        " call, cost " if total.calls == 1 else " calls, cost ",
+        (_calls(total.calls), "bold"),
+        ", cost ",
         (usd(total.known_cost_nusd, places), "bold"),
         "; as sent they would have cost ",
         (usd(total.known_baseline_nusd, places), "bold"),
@@ -99,10 +99,10 @@ def _notes(total: Tally, places: int) -> list[str]:
             f"at most {usd(total.estimated_max_nusd, places)} (no usage was reported)."
         )
     if total.unknown_calls:
-        notes.append(f"Unknown cost: {total.unknown_calls:,} calls. They are in no amount.")
+        notes.append(f"Unknown cost: {_calls(total.unknown_calls)}, in no amount.")
     without_baseline = total.uncompared_calls - total.unknown_calls
     if without_baseline:
-        notes.append(f"Unknown baseline: {without_baseline:,} calls. They are not in as sent and saved.")
+        notes.append(f"Unknown baseline: {_calls(without_baseline)}, not in what was saved.")
     return notes
 
 
@@ -196,7 +196,7 @@ def show(screen: Console, report: Report) -> None:
         screen.print(part)
         screen.print()
     if report.rows_left:
-        screen.print(f"{report.rows_left:,} further rows; --limit shows more.")
+        screen.print(f"Rows left out: {report.rows_left:,}; --limit shows more.")
     if any(row.unknown_calls for row in report.rows):
         screen.print("* Some of its calls are of unknown cost and not in the amount.", style="yellow")
 
@@ -217,6 +217,10 @@ def _printable(key: str) -> str:
 
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"
 
 
 def _words(name: str) -> str:
