@@ -208,6 +208,8 @@ def set_member(value: Slice, name: str, member: bytes | None) -> bytes:
         return bytes(value).rstrip()[:-1] + comma + _ENCODER.encode(name) + b":" + member + b"}"
     if member is None:
         del members[name]
+    elif bytes(members[name]) == member:
+        return bytes(value)
     else:
         members[name] = member
     return join_object(members)

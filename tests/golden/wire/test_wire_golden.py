@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wire_bodies import ANTHROPIC, OPENAI, anthropic, openai
 
 from bursar.domain.prices import Terms
 from bursar.domain.usage import Usage
 from bursar.wire.dialect import Answer, Dialect, Request
+from wire_bodies import ANTHROPIC, OPENAI, anthropic, openai
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("*.sse"))
