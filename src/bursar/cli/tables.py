@@ -108,10 +108,9 @@ def _notes(total: Tally, places: int) -> list[str]:
 
 def component_table(total: Tally) -> Table:
     """Show where tokens and cost went, by component of the prompt."""
-    shares = [(c, share) for c, share in total.components.items() if share.tokens or share.cost_nusd]
-    tokens = sum(share.tokens for _, share in shares)
-    cost_nusd = sum(share.cost_nusd for _, share in shares)
-    places = places_for((cost_nusd,))
+    all_tokens = sum(total.component_tokens.values())
+    all_nusd = sum(total.component_nusd.values())
+    places = places_for((all_nusd,))
     table = _table("Where the tokens went")
     table.add_column("component", no_wrap=True)
     for name in ("tokens", "share"):
@@ -119,15 +118,17 @@ def component_table(total: Tally) -> Table:
     table.add_column("", width=_BAR_CELLS, no_wrap=True, style="cyan")
     for name in ("cost", "share"):
         table.add_column(name, justify="right", no_wrap=True)
-    for component, share in shares:
-        table.add_row(
-            _words(component),
-            f"{share.tokens:,}",
-            percent(share.tokens, tokens),
-            bar(share.tokens, tokens),
-            usd(share.cost_nusd, places),
-            percent(share.cost_nusd, cost_nusd),
-        )
+    for component, tokens in total.component_tokens.items():
+        cost_nusd = total.component_nusd[component]
+        if tokens or cost_nusd:
+            table.add_row(
+                _words(component),
+                f"{tokens:,}",
+                percent(tokens, all_tokens),
+                bar(tokens, all_tokens),
+                usd(cost_nusd, places),
+                percent(cost_nusd, all_nusd),
+            )
     return table
 
 
@@ -186,7 +187,7 @@ def show(screen: Console, report: Report) -> None:
     """Print a report: headline, components, techniques, groups."""
     total = report.total
     parts: list[RenderableType] = [headline(total)]
-    if any(share.tokens for share in total.components.values()):
+    if any(total.component_tokens.values()):
         parts.append(component_table(total))
     if any(total.techniques.values()) or any(total.would_save.values()):
         parts.append(technique_table(total))

@@ -18,8 +18,11 @@ from bursar.domain.ledger import Component, CostBasis, Entry, Technique
 from bursar.domain.money import usd_text
 from bursar.domain.usage import TokenClass
 
-# Once for all: looking up the value of an enum's member costs more than the sum it is for.
+# Made once: tallies are made for every commit, and to walk an enum costs more than all their sums.
 _CLASS_NAMES = tuple(c.value for c in TokenClass)
+_NO_TOKENS = dict.fromkeys(_CLASS_NAMES, 0)
+_NO_TECHNIQUES = dict.fromkeys(Technique, 0)
+_NO_COMPONENTS = dict.fromkeys(Component, 0)
 
 
 class ReportKey(StrEnum):
@@ -36,46 +39,38 @@ class ReportKey(StrEnum):
 
 
 @dataclass(slots=True)
-class ComponentTally:
-    """What one component took over many calls: tokens of all classes, and known cost in nusd."""
-
-    tokens: int = 0
-    cost_nusd: int = 0
-
-
-@dataclass(slots=True)
 class Tally:
-    """Running sums over calls. Mutable, for one owner.
+    """Running sums over calls. Mutable, for one owner. Every map holds all its keys, in their enum's order.
 
     Attributes:
         calls: All calls.
         unknown_calls: Calls whose cost is unknown; they are in no amount below.
         uncompared_calls: Calls whose cost or baseline is unknown; they are not in baseline and saved.
-        tokens: Tokens by class name, every class; calls without usage add none.
+        tokens: Tokens by class name; calls without usage add none.
         cost_nusd: Known costs.
         baseline_nusd: Baselines of the compared calls.
         saved_nusd: Baseline − cost of the compared calls.
         estimated_nusd: The part of `cost_nusd` that is estimated.
         estimated_max_nusd: The most that part can have been.
-        techniques: Each technique's part of what was saved; every technique.
+        techniques: Each technique's part of what was saved.
         would_save: What each would have saved, had it acted, over calls that were only observed.
-        components: Where tokens and cost went; every component.
+        component_tokens: Where tokens of all classes went.
+        component_nusd: Where known costs went.
     """
 
     calls: int = 0
     unknown_calls: int = 0
     uncompared_calls: int = 0
-    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_CLASS_NAMES, 0))
+    tokens: dict[str, int] = field(default_factory=_NO_TOKENS.copy)
     cost_nusd: int = 0
     baseline_nusd: int = 0
     saved_nusd: int = 0
     estimated_nusd: int = 0
     estimated_max_nusd: int = 0
-    techniques: dict[Technique, int] = field(default_factory=lambda: dict.fromkeys(Technique, 0))
-    would_save: dict[Technique, int] = field(default_factory=lambda: dict.fromkeys(Technique, 0))
-    components: dict[Component, ComponentTally] = field(
-        default_factory=lambda: {component: ComponentTally() for component in Component}
-    )
+    techniques: dict[Technique, int] = field(default_factory=_NO_TECHNIQUES.copy)
+    would_save: dict[Technique, int] = field(default_factory=_NO_TECHNIQUES.copy)
+    component_tokens: dict[Component, int] = field(default_factory=_NO_COMPONENTS.copy)
+    component_nusd: dict[Component, int] = field(default_factory=_NO_COMPONENTS.copy)
 
     def add(self, entry: Entry) -> None:
         """Add one call."""
@@ -90,9 +85,8 @@ class Tally:
         for technique, share_nusd in entry.would_save.items():
             self.would_save[technique] += share_nusd
         for component, share in entry.components.items():
-            total = self.components[component]
-            total.tokens += sum(share.tokens.values())
-            total.cost_nusd += share.cost_nusd or 0
+            self.component_tokens[component] += sum(share.tokens.values())
+            self.component_nusd[component] += share.cost_nusd or 0
 
     def _add_amounts(self, entry: Entry) -> None:
         cost_nusd = entry.cost_nusd

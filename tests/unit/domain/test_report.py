@@ -30,8 +30,8 @@ def test_known_amounts_add_up() -> None:
     )
     assert total.techniques[Technique.PREFIX_CACHE] == 150_000 + 550_000
     assert total.tokens["input"] == 200
-    assert total.components[Component.SYSTEM].tokens == 160
-    assert total.components[Component.SYSTEM].cost_nusd == 480_000
+    assert total.component_tokens[Component.SYSTEM] == 160
+    assert total.component_nusd[Component.SYSTEM] == 480_000
 
 
 def test_an_unknown_cost_is_counted_and_in_no_amount() -> None:

@@ -29,7 +29,8 @@ from sqlalchemy import (
 from bursar.adapters.ledger.rows import US_PER_HOUR, tally_of
 from bursar.adapters.ledger.schema import (
     AMOUNT_COLUMNS,
-    COMPONENT_COLUMNS,
+    COMPONENT_COST_COLUMNS,
+    COMPONENT_TOKEN_COLUMNS,
     SUM_COLUMNS,
     TECHNIQUE_COLUMNS,
     TOKEN_COLUMNS,
@@ -200,11 +201,12 @@ def _call_sums() -> Sums:
         sums[name] = func.coalesce(entries.c.shares[technique.value].as_integer(), 0)
     for technique, name in WOULD_SAVE_COLUMNS:
         sums[name] = func.coalesce(entries.c.would_save[technique.value].as_integer(), 0)
-    for component, tokens, cost_name in COMPONENT_COLUMNS:
-        share = entries.c.components
+    share = entries.c.components
+    for component, name in COMPONENT_TOKEN_COLUMNS:
         counts = [share[(component.value, "tokens", kind.value)].as_integer() for kind, _ in TOKEN_COLUMNS]
-        sums[tokens] = sum((func.coalesce(count, 0) for count in counts), start=literal(0))
-        sums[cost_name] = func.coalesce(share[(component.value, "cost_nusd")].as_integer(), 0)
+        sums[name] = sum((func.coalesce(count, 0) for count in counts), start=literal(0))
+    for component, name in COMPONENT_COST_COLUMNS:
+        sums[name] = func.coalesce(share[(component.value, "cost_nusd")].as_integer(), 0)
     return sums
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from bursar.adapters.ledger.schema import (
-    COMPONENT_COLUMNS,
+    COMPONENT_COST_COLUMNS,
+    COMPONENT_TOKEN_COLUMNS,
     TECHNIQUE_COLUMNS,
     TOKEN_COLUMNS,
     TOOL_COLUMNS,
@@ -15,7 +16,7 @@ from bursar.adapters.ledger.schema import (
 )
 from bursar.domain.attribution import Attribution
 from bursar.domain.ledger import Attempt, Component, ComponentShare, CostBasis, Entry, Status, Technique
-from bursar.domain.report import ComponentTally, Tally
+from bursar.domain.report import Tally
 from bursar.domain.usage import Usage
 
 Cell = str | int | None
@@ -163,8 +164,8 @@ def rollup_key(entry: Entry) -> Row:
 
 
 def rollup_row(key: Row, tally: Tally) -> Row:
-    """Write a tally as a row of `rollups`, cells in column order."""
-    row: list[Cell] = [
+    """Write a tally as a row of `rollups`, cells in column order: columns and maps follow the same enums."""
+    return (
         *key,
         tally.calls,
         tally.unknown_calls,
@@ -174,14 +175,12 @@ def rollup_row(key: Row, tally: Tally) -> Row:
         tally.saved_nusd,
         tally.estimated_nusd,
         tally.estimated_max_nusd,
-    ]
-    row += [tally.tokens[kind.value] for kind, _ in TOKEN_COLUMNS]
-    row += [tally.techniques[technique] for technique, _ in TECHNIQUE_COLUMNS]
-    row += [tally.would_save[technique] for technique, _ in WOULD_SAVE_COLUMNS]
-    for component, _, _ in COMPONENT_COLUMNS:
-        share = tally.components[component]
-        row += (share.tokens, share.cost_nusd)
-    return tuple(row)
+        *tally.tokens.values(),
+        *tally.techniques.values(),
+        *tally.would_save.values(),
+        *tally.component_tokens.values(),
+        *tally.component_nusd.values(),
+    )
 
 
 def tally_of(number: Callable[[str], int]) -> Tally:
@@ -202,8 +201,6 @@ def tally_of(number: Callable[[str], int]) -> Tally:
         estimated_max_nusd=number("estimated_max_nusd"),
         techniques={technique: number(name) for technique, name in TECHNIQUE_COLUMNS},
         would_save={technique: number(name) for technique, name in WOULD_SAVE_COLUMNS},
-        components={
-            component: ComponentTally(tokens=number(tokens), cost_nusd=number(cost))
-            for component, tokens, cost in COMPONENT_COLUMNS
-        },
+        component_tokens={component: number(name) for component, name in COMPONENT_TOKEN_COLUMNS},
+        component_nusd={component: number(name) for component, name in COMPONENT_COST_COLUMNS},
     )

@@ -23,8 +23,11 @@ TECHNIQUE_COLUMNS: tuple[tuple[Technique, str], ...] = tuple((t, f"saved_{t.valu
 WOULD_SAVE_COLUMNS: tuple[tuple[Technique, str], ...] = tuple(
     (t, f"would_save_{t.value}_nusd") for t in Technique
 )
-COMPONENT_COLUMNS: tuple[tuple[Component, str, str], ...] = tuple(
-    (c, f"component_{c.value}_tokens", f"component_{c.value}_nusd") for c in Component
+COMPONENT_TOKEN_COLUMNS: tuple[tuple[Component, str], ...] = tuple(
+    (c, f"component_{c.value}_tokens") for c in Component
+)
+COMPONENT_COST_COLUMNS: tuple[tuple[Component, str], ...] = tuple(
+    (c, f"component_{c.value}_nusd") for c in Component
 )
 TOOL_COLUMNS: tuple[tuple[ServerTool, str], ...] = tuple((t, f"{t.value}_requests") for t in ServerTool)
 
@@ -46,7 +49,8 @@ SUM_COLUMNS: tuple[str, ...] = (
     *(name for _, name in TOKEN_COLUMNS),
     *(name for _, name in TECHNIQUE_COLUMNS),
     *(name for _, name in WOULD_SAVE_COLUMNS),
-    *(name for _, *names in COMPONENT_COLUMNS for name in names),
+    *(name for _, name in COMPONENT_TOKEN_COLUMNS),
+    *(name for _, name in COMPONENT_COST_COLUMNS),
 )
 """Every additive column of `rollups`."""
 

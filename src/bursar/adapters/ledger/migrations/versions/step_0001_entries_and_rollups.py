@@ -36,18 +36,18 @@ _TECHNIQUES = (
 )
 _COMPONENTS = (
     "component_system_tokens",
-    "component_system_nusd",
     "component_tools_tokens",
-    "component_tools_nusd",
     "component_history_tokens",
-    "component_history_nusd",
     "component_tool_results_tokens",
-    "component_tool_results_nusd",
     "component_user_tokens",
-    "component_user_nusd",
     "component_output_tokens",
-    "component_output_nusd",
     "component_routing_tokens",
+    "component_system_nusd",
+    "component_tools_nusd",
+    "component_history_nusd",
+    "component_tool_results_nusd",
+    "component_user_nusd",
+    "component_output_nusd",
     "component_routing_nusd",
 )
 
