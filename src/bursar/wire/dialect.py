@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from bursar.domain.prices import Terms
 from bursar.domain.prompt import Mark, Place, Prompt
 from bursar.domain.usage import Usage
 from bursar.wire.memo import PieceMemo
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One request body, read.
 
     Attributes:
@@ -37,8 +38,7 @@ class Request:
     prompt: Prompt
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A request body that was parsed, but whose new texts are yet to be counted.
 
     Attributes:
@@ -51,8 +51,7 @@ class Reading:
     finish: Callable[[Sequence[int]], Request]
 
 
-@dataclass(frozen=True, slots=True)
-class Edits:
+class Edits(msgspec.Struct, frozen=True):
     """Changes to a request. Everything else keeps its bytes.
 
     Attributes:
@@ -60,12 +59,11 @@ class Edits:
         fields: Top-level fields to set, as raw JSON; an absent one is appended.
     """
 
-    marks: Mapping[Place, Mark | None] = field(default_factory=dict[Place, Mark | None])
-    fields: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    marks: Mapping[Place, Mark | None] = msgspec.field(default_factory=dict[Place, Mark | None])
+    fields: Mapping[str, bytes] = msgspec.field(default_factory=dict[str, bytes])
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back, as far as it concerns money and threads.
 
     Attributes:

@@ -172,12 +172,17 @@ def optional_object(members: Mapping[str, msgspec.Raw], name: str) -> RawObject:
 def compact(value: Slice) -> bytes:
     """Rewrite a value without whitespace and with the fewest escapes, so that equal content is equal bytes.
 
-    Members keep their order. A value that holds a number out of range keeps its escapes.
+    Members keep their order. A value that holds a number out of range keeps its escapes; one that is
+    nested about as deeply as can be keeps its whitespace too.
     """
     try:
         return _ENCODER.encode(_VALUE.decode(value))
     except REFUSALS:
+        pass
+    try:
         return msgspec.json.format(bytes(value), indent=-1)
+    except RecursionError:
+        return bytes(value)
 
 
 def join_object(members: Mapping[str, Slice]) -> bytes:
