@@ -1,14 +1,14 @@
 """Ledger entries to test with: one that is easy to do sums on, and arbitrary ones."""
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bursar.domain.attribution import Attribution
 from bursar.domain.ledger import Attempt, Component, ComponentShare, CostBasis, Entry, Status, Technique
 from bursar.domain.prices import CostLine, Terms
-from bursar.domain.usage import TokenClass, Usage
+from bursar.domain.usage import ServerTool, TokenClass, Usage
 
 T0_S = 1_764_000_000.0  # 2025-11-24 16:00 UTC, a whole hour.
 HOUR_S = 3_600.0
@@ -84,7 +84,7 @@ _shares_of_components = st.builds(
 )
 _usages = st.builds(
     Usage,
-    **{name: st.just(0) | _quantities for name in Usage.__dataclass_fields__ if name != "other"},
+    **{kind.value: st.just(0) | _quantities for kind in (*TokenClass, *ServerTool)},
     other=st.just(()) | st.tuples(_names),
 )
 _attempts = st.builds(

@@ -6,10 +6,10 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bursar.adapters.ledger import writer
 from bursar.adapters.ledger.connection import writer_connection

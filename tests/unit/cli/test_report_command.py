@@ -2,12 +2,12 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 import typer
+from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from bursar.adapters.ledger.sqlite import FILE_NAME, SqliteLedger

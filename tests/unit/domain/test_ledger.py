@@ -1,4 +1,4 @@
-from dataclasses import replace
+from msgspec.structs import replace
 
 from bursar.domain.ledger import CostBasis
 from ledger_entries import entry, unpriced

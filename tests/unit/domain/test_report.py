@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from bursar.domain.ledger import Component, ComponentShare, CostBasis, Technique
 from bursar.domain.report import Report, ReportKey, Tally, report_of
