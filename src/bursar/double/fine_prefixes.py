@@ -12,7 +12,6 @@ from typing import cast
 import orjson
 import xxhash
 
-from bursar.domain.layout import Layout
 from bursar.domain.prompt import Prompt, digest
 from bursar.double.shapes import JsonObject
 
@@ -22,8 +21,8 @@ _BLOCKS_MAX = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class FineCut:
-    """Prefixes of a prompt, more of them than it has blocks."""
+class Cut:
+    """Prefixes of a prompt, as `bursar.cachemodel` takes them."""
 
     chain: Sequence[bytes]
     ends: Sequence[int]
@@ -36,22 +35,26 @@ class FinePrefixes:
     def __init__(self) -> None:
         self._inner: dict[bytes, tuple[bytes, ...]] = {}
 
-    def cut(self, layout: Layout, prompt: Prompt, body: JsonObject, scope: bytes) -> FineCut:
-        """Cut a prompt.
+    def cut(self, layout: Cut, prompt: Prompt, body: JsonObject, scope: bytes) -> Cut:
+        """Cut a prompt finer.
 
         Args:
-            layout: Its layout.
+            layout: Its prefixes that end with blocks.
             prompt: What was laid out.
             body: The request, decoded.
             scope: The scope of the layout.
         """
         members = _members(body)
+        pieces = prompt.pieces()
+        if len(members) != len(pieces):
+            # A prompt that is made of other fields, too, is cut at its blocks.
+            return layout
         chain: list[bytes] = []
         ends: list[int] = []
         link, tokens, block = digest(scope), 0, 0
         salts = {0: prompt.tools_salt, len(prompt.tools): prompt.system_salt}
         salts[len(prompt.tools) + len(prompt.system)] = prompt.messages_salt
-        for number, piece in enumerate(prompt.pieces()):
+        for number, piece in enumerate(pieces):
             # A section's settings belong to the name of whatever follows them.
             if number in salts:
                 link = digest(link + salts[number])
@@ -65,7 +68,7 @@ class FinePrefixes:
             ends.extend(layout.ends[block : block + len(piece.blocks)])
             block += len(piece.blocks)
             link, tokens = layout.chain[block - 1], end
-        return FineCut(chain, ends)
+        return Cut(chain, ends)
 
     def _inside(self, block: bytes, member: JsonObject) -> tuple[bytes, ...]:
         """Name the prefixes of one block that end inside of it."""

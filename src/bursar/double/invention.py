@@ -3,8 +3,8 @@
 import orjson
 
 from bursar.domain.prompt import digest
-from bursar.double.examples import example_of
 from bursar.double.faces import Ask
+from bursar.double.json_schemas import example_of
 from bursar.double.speech import Ending, Speech, SpokenCall
 
 _SUBJECTS = (

@@ -1,15 +1,15 @@
 """Prompts as the provider counts and caches them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from bursar.cachemodel.prompts import Prefixes
 from bursar.cachemodel.rules import CacheKind, CacheRules
-from bursar.domain.layout import Layout, lay_out
+from bursar.domain.layout import lay_out
 from bursar.domain.money import divide_up
-from bursar.domain.prompt import ContentClass, digest
+from bursar.domain.prompt import ContentClass, Mark, digest
 from bursar.domain.tokens import RatioBook
-from bursar.double.fine_prefixes import FinePrefixes
+from bursar.double.fine_prefixes import Cut, FinePrefixes
 from bursar.double.shapes import JsonObject
 from bursar.ports import Tokenizer
 from bursar.wire.dialects import DIALECTS
@@ -23,19 +23,16 @@ class CountedPrompt:
     """A prompt, laid out.
 
     Attributes:
-        layout: Its blocks, with the provider's own token counts.
-        prefixes: What the cache matches: the layout, or a finer cut of it.
+        tokens: Its tokens, as the provider counts.
+        prefixes: What the cache matches, with the provider's counts: whole blocks, or a finer cut.
+        marks: Its cache marks, by index of the prefix that they end.
         name: 16 bytes that stand for its content whatever the account, the model and the marks.
     """
 
-    layout: Layout
+    tokens: int
     prefixes: Prefixes
+    marks: Mapping[int, Mark]
     name: bytes
-
-    @property
-    def tokens(self) -> int:
-        """Its tokens, as the provider counts."""
-        return self.layout.total_tokens
 
 
 class PromptCounter:
@@ -72,13 +69,13 @@ class PromptCounter:
         reading = DIALECTS[dialect].read(raw, self._memo)
         prompt = reading.finish(self._tokenizer.count(reading.texts) if reading.texts else ()).prompt
         layout = lay_out(prompt, scope=scope, ratios=self._ratios.ratios(body["model"]))
-        if self._skew_ppm != _PPM:
-            # Scaling ends, not blocks, keeps a prefix's count what it is whatever follows.
-            layout = replace(layout, ends=tuple([self._skewed(end) for end in layout.ends]))
-        prefixes: Prefixes = layout
+        # Scaling ends, not blocks, keeps a prefix's count what it is whatever follows.
+        ends = tuple([self._skewed(end) for end in layout.ends])
+        prefixes = Cut(layout.chain, ends, layout.message_ends)
         if rules is not None and rules.kind is CacheKind.OPENAI_AUTOMATIC:
-            prefixes = self._fine.cut(layout, prompt, body, scope)
-        return CountedPrompt(layout, prefixes, digest(b"".join([block.digest for block in layout.blocks])))
+            prefixes = self._fine.cut(prefixes, prompt, body, scope)
+        name = digest(b"".join([block.digest for block in layout.blocks]))
+        return CountedPrompt(ends[-1] if ends else 0, prefixes, layout.marks, name)
 
     def answer_tokens(self, model: str, text: str, calls: Sequence[str]) -> tuple[int, int]:
         """Count an answer.

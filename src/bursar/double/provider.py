@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import orjson
+from msgspec import structs
 
 from bursar.cachemodel.openai import routing_scope
 from bursar.cachemodel.outcome import CacheOutcome
@@ -195,8 +196,7 @@ class ProviderDouble:
             return self._refuse(hearing, face.failure(draw.number("failure")), injected=True)
         if draw.happens("evict", self._options.evict_rate):
             self._cache.evict(prompt.prefixes)
-        marks = prompt.layout.marks
-        outcome = self._cache.look(prompt.prefixes, marks, rules, hearing.now_s, ask.cache_options)
+        outcome = self._cache.look(prompt.prefixes, prompt.marks, rules, hearing.now_s, ask.cache_options)
         spoken = self._speaker.speak(
             ask,
             turn=_turn(hearing.call.headers, ask.turn),
@@ -309,7 +309,9 @@ def _reply(hearing: _Hearing, ask: Ask, outcome: CacheOutcome, spoken: Spoken) -
         outcome.total_tokens, spoken.output_tokens * ask.choices, spoken.reasoning_tokens * ask.choices
     )
     if ask.searches_max:
-        usage = replace(usage, web_search=1 + hearing.draw.below("searches", min(2, ask.searches_max)))
+        usage = structs.replace(
+            usage, web_search=1 + hearing.draw.below("searches", min(2, ask.searches_max))
+        )
     return Reply(hearing.name, hearing.now_s, ask, spoken.speech, spoken.reasoning, usage)
 
 
@@ -325,4 +327,4 @@ def _used(answer: DoubleAnswer, events_sent: int | None) -> Usage:
         sent = min(sent, answer.cut_after)
     generated = answer.events[sent - 1].output_tokens if sent else 0
     reasoned = min(generated, charge.usage.reasoning)
-    return replace(charge.usage, reasoning=reasoned, output=generated - reasoned)
+    return structs.replace(charge.usage, reasoning=reasoned, output=generated - reasoned)

@@ -66,6 +66,10 @@ class Wording(Protocol):
         """Word a string that does not match its pattern."""
         ...
 
+    def bad_schema(self, place: str) -> Refusal:
+        """Word a JSON schema that is none."""
+        ...
+
 
 class Shape(ABC):
     """What a value must be."""
@@ -135,6 +139,19 @@ class OneOf(Shape):
         """Check it."""
         if not isinstance(value, str) or value not in self.allowed:
             raise Refused(wording.not_one_of(place, self.allowed, value))
+
+
+@dataclass(frozen=True, slots=True)
+class Both(Shape):
+    """One shape, and then another."""
+
+    first: Shape
+    second: Shape
+
+    def check(self, value: Json, place: str, wording: Wording) -> None:
+        """Check it."""
+        self.first.check(value, place, wording)
+        self.second.check(value, place, wording)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,13 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
         {"tools": [{**TOOL, "name": "look up"}]},
         "tools.0.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'",
     ),
+    (
+        {"tools": [{**TOOL, "input_schema": {"type": "object", "properties": {"city": {"type": "text"}}}}]},
+        (
+            "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+            "(https://json-schema.org/draft/2020-12)."
+        ),
+    ),
     ({"tools": [{**TOOL, "extra": 1}]}, "tools.0.custom.extra: Extra inputs are not permitted"),
     (
         {"tool_choice": {"type": "any"}},

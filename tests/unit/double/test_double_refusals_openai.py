@@ -188,6 +188,12 @@ REFUSALS: list[tuple[dict[str, Any], str, str | None, str | None]] = [
         "invalid_value",
     ),
     (
+        {"tools": [{"type": "function", "function": {"name": "look", "parameters": {"required": "city"}}}]},
+        "Invalid schema for 'tools[0].function.parameters': it is not a valid JSON Schema.",
+        "tools[0].function.parameters",
+        "invalid_function_parameters",
+    ),
+    (
         {"tool_choice": "auto"},
         "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
         "tool_choice",

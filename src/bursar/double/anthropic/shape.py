@@ -6,10 +6,12 @@ Source: the request types of Anthropic's Python SDK 2.12 and error messages as p
 
 from collections.abc import Sequence
 
+from bursar.double.json_schemas import JsonSchema
 from bursar.double.refused import Refusal
 from bursar.double.shapes import (
     Anything,
     Array,
+    Both,
     Flag,
     Json,
     Nullable,
@@ -90,6 +92,13 @@ class AnthropicWording:
     def bad_pattern(self, place: str, pattern: str, value: str) -> Refusal:  # noqa: ARG002 - the same
         """Word a string that does not match its pattern."""
         return invalid(f"{place}: String should match pattern '{pattern}'")
+
+    def bad_schema(self, place: str) -> Refusal:
+        """Word a JSON schema that is none."""
+        return invalid(
+            f"{place}: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+            "(https://json-schema.org/draft/2020-12)."
+        )
 
 
 def _choice(allowed: Sequence[str]) -> str:
@@ -177,7 +186,7 @@ _BLOCK = Tagged(
 _MESSAGE = Record({"role": OneOf(("user", "assistant", "system")), "content": TextOr(Array(_BLOCK))})
 
 _CUSTOM_TOOL = Record(
-    {"name": _TOOL_NAME, "input_schema": Record({"type": OneOf(("object",))}, open=True)},
+    {"name": _TOOL_NAME, "input_schema": Both(Record({"type": OneOf(("object",))}, open=True), JsonSchema())},
     {
         **_MARKED,
         "type": TEXT,
@@ -228,7 +237,7 @@ _THINKING = Tagged(
 _OUTPUT_CONFIG = Record(
     optional={
         "effort": Nullable(OneOf(("low", "medium", "high", "xhigh", "max"))),
-        "format": Nullable(Record({"type": OneOf(("json_schema",)), "schema": _OPEN})),
+        "format": Nullable(Record({"type": OneOf(("json_schema",)), "schema": JsonSchema()})),
     }
 )
 _PROMPT: dict[str, Shape] = {"model": TEXT, "messages": Array(_MESSAGE, items_min=1)}

@@ -6,6 +6,7 @@ Source: the request types of OpenAI's Python SDK 3.54 and error messages as publ
 
 from collections.abc import Sequence
 
+from bursar.double.json_schemas import JsonSchema
 from bursar.double.refused import Refusal
 from bursar.double.shapes import (
     Anything,
@@ -120,6 +121,14 @@ class OpenAIWording:
             "invalid_value",
         )
 
+    def bad_schema(self, place: str) -> Refusal:
+        """Word a JSON schema that is none."""
+        return invalid(
+            f"Invalid schema for '{place}': it is not a valid JSON Schema.",
+            place,
+            "invalid_function_parameters" if place.endswith("parameters") else "invalid_json_schema",
+        )
+
 
 def _choice(allowed: Sequence[str]) -> str:
     quoted = [f"'{name}'" for name in allowed]
@@ -208,7 +217,7 @@ _FUNCTION = Record(
     {"name": _NAME},
     {
         "description": TEXT,
-        "parameters": _OPEN,
+        "parameters": JsonSchema(),
         "strict": Nullable(Flag()),
     },
 )
@@ -233,7 +242,7 @@ _RESPONSE_FORMAT = Tagged(
         "text": Record({"type": TEXT}),
         "json_object": Record({"type": TEXT}),
         "json_schema": Record(
-            {"type": TEXT, "json_schema": Record({"name": _NAME}, {"schema": _OPEN}, open=True)}
+            {"type": TEXT, "json_schema": Record({"name": _NAME}, {"schema": JsonSchema()}, open=True)}
         ),
     }
 )
