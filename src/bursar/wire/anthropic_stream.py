@@ -119,7 +119,8 @@ class AnthropicMeter:
         return _answer(self._message, self._received, complete=complete, problem=self._problem)
 
     def _see(self, event: bytes) -> Verdict:
-        if event.startswith(_DELTA_PREFIX):
+        # Fast where the data are one line, as the provider writes them.
+        if event.startswith(_DELTA_PREFIX) and event.find(b"\n", len(_DELTA_PREFIX)) == len(event) - 2:
             self._take_delta(event[len(_DELTA_PREFIX) :])
             return Verdict.PASS
         return self._see_rare(read_event(event)[1])

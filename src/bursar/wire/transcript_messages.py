@@ -42,8 +42,9 @@ def ordered(messages: Sequence[Message]) -> Iterator[tuple[int, Message]]:
     """Yield messages with their positions, so that every call has one result and every result a call.
 
     The results of a message's calls follow it, in the order of its calls; one that is missing is empty;
-    one that nobody asked for becomes a user's message.
+    one that nobody asked for becomes a user's message. An id that comes again gets another.
     """
+    seen: set[str] = set()
     position = 0
     while position < len(messages):
         message = messages[position]
@@ -52,12 +53,13 @@ def ordered(messages: Sequence[Message]) -> Iterator[tuple[int, Message]]:
             yield position, {"role": "user", "content": text_of(message.get("content"))}
             position += 1
             continue
-        yield position, message
         calls = calls_of(message, position) if role == "assistant" else []
+        ids = _unique_ids(calls, position, seen)
+        yield position, _renamed(message, calls, ids)
         end = position + 1
         while calls and end < len(messages) and messages[end].get("role") in {"tool", "function"}:
             end += 1
-        yield from _results(messages, range(position + 1, end), calls)
+        yield from _results(messages, range(position + 1, end), list(zip(calls, ids, strict=True)))
         position = end
 
 
@@ -86,12 +88,31 @@ def text_of(content: object) -> str:
     return "".join([str(part.get("text") or part.get("refusal") or "") for part in parts])
 
 
-def _results(
-    messages: Sequence[Message], positions: range, calls: list[Call]
-) -> Iterator[tuple[int, Message]]:
-    """Yield one result per call, then what nobody asked for."""
-    left = list(positions)
+def _unique_ids(calls: list[Call], position: int, seen: set[str]) -> list[str]:
+    ids: list[str] = []
     for number, call in enumerate(calls):
+        call_id = f"{call.call_id[:100]}_{position}_{number}" if call.call_id in seen else call.call_id
+        seen.add(call_id)
+        ids.append(call_id)
+    return ids
+
+
+def _renamed(message: Message, calls: list[Call], ids: list[str]) -> Message:
+    if ids == [call.call_id for call in calls]:
+        return message
+    entries = [
+        {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call, call_id in zip(calls, ids, strict=True)
+    ]
+    return {**message, "tool_calls": entries}
+
+
+def _results(
+    messages: Sequence[Message], positions: range, calls: list[tuple[Call, str]]
+) -> Iterator[tuple[int, Message]]:
+    """Yield one result per call, then what nobody asked for. Calls come with the ids that they have now."""
+    left = list(positions)
+    for number, (call, call_id) in enumerate(calls):
         # A legacy result names no call: it answers the next one that is open.
         found = next(
             (i for i in left if _clean(messages[i].get("tool_call_id")) == call.call_id),
@@ -101,7 +122,7 @@ def _results(
         if found is not None:
             left.remove(found)
             content = text_of(messages[found].get("content"))
-        yield positions.start + number, {"role": "tool", "tool_call_id": call.call_id, "content": content}
+        yield positions.start + number, {"role": "tool", "tool_call_id": call_id, "content": content}
     for i in left:
         yield i, {"role": "user", "content": text_of(messages[i].get("content"))}
 

@@ -13,7 +13,8 @@ from bursar.wire.transcript_messages import Message, calls_of, ordered, text_of
 ANTHROPIC = "anthropic.messages"
 OPENAI = "openai.chat"
 
-# Anthropic wants a user's message first, text in every text block, and no assistant's message last.
+# Both want a message at all; Anthropic wants a user's message first, text in every text block, and no
+# assistant's message last.
 _BEGIN = "(The conversation begins.)"
 _CONTINUE = "(Continue.)"
 
@@ -55,7 +56,8 @@ def request_body(dialect: str, turn: Turn) -> Json:
             body["system"] = system
         body["messages"] = messages
     else:
-        body["messages"] = [openai_message(message, position) for position, message in ordered(turn.messages)]
+        messages = [openai_message(message, position) for position, message in ordered(turn.messages)]
+        body["messages"] = messages or [{"role": "user", "content": _BEGIN}]
         if turn.max_tokens is not None:
             body["max_completion_tokens"] = turn.max_tokens
     if tools:
@@ -96,7 +98,7 @@ def openai_message(message: Message, position: int = 0) -> Json:
     if role == "tool":
         return {"role": "tool", "tool_call_id": message.get("tool_call_id"), "content": content}
     if role != "assistant":
-        return {"role": role, "content": "" if content is None else content}
+        return {"role": role, "content": content or ""}
     calls = calls_of(message, position)
     text = text_of(content)
     result: Json = {"role": "assistant", "content": text or (None if calls else "")}

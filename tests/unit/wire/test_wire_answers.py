@@ -308,3 +308,29 @@ def test_error_events_are_terminal_events_that_complete_nothing() -> None:
         assert meter.rest() == event
         assert not meter.answer().complete
         assert "api_error" in meter.answer().problem
+
+
+def test_events_may_be_written_in_any_way_that_the_format_allows() -> None:
+    stream = (
+        b"\xef\xbb\xbf: hello\n\n"
+        b'event: message_start\ndata: {"type":"message_start","message":\ndata: {"model":"m","usage":'
+        b'{"input_tokens":3,"output_tokens":1}}}\n\n'
+        b'event: content_block_delta\ndata: {"type":"content_block_delta",\ndata: "delta":{"text":"One "}}\n\n'
+        b'data:{"type":"content_block_delta","delta":{"type":"text_delta","text":"moment."}}\nid: 7\n\n'
+        b"event: future_event\ndata: not json\n\n"
+        b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}\n\n'
+        b'data: {"type":"message_stop"}\n\n'
+    )
+    meter = ANTHROPIC.meter(anthropic([{"role": "user", "content": "Hi"}], stream=True))
+    assert meter.feed(stream) + meter.rest() == stream
+    answer = meter.answer()
+    assert (answer.complete, answer.usage, answer.stop_reason) == (True, Usage(input=3, output=2), "end_turn")
+    repeated = anthropic([{"role": "assistant", "content": "One moment."}])
+    assert answer.echo == repeated.prompt.messages[0].echo
+
+
+def test_of_several_choices_the_first_is_the_one_that_comes_back() -> None:
+    choices = [{"index": n, "message": {"content": f"choice {n}"}, "finish_reason": "stop"} for n in (1, 0)]
+    answer = OPENAI.answer(json.dumps({"model": "m", "choices": choices}).encode())
+    assert answer.echo == openai([{"role": "assistant", "content": "choice 0"}]).prompt.messages[0].echo
+    assert "choice 1" in answer.received

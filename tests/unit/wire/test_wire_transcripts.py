@@ -190,3 +190,17 @@ def test_each_request_extends_the_one_before_and_each_answer_is_recognised(diale
         )
         echoes = [piece.echo for piece in later.prompt.messages if piece.echo]
         assert dialect.answer(json.dumps(whole).encode()).echo == echoes[-1]
+
+
+def test_ids_that_come_again_are_told_apart_with_their_results() -> None:
+    again = [calling("call_1", "call_1"), {**RESULT, "content": "1"}, {**RESULT, "content": "2"}]
+    messages = openai_body(USER, *again, *again)["messages"]
+    ids = [call["id"] for message in messages for call in message.get("tool_calls", ())]
+    assert len(set(ids)) == 4
+    assert [message["tool_call_id"] for message in messages if message["role"] == "tool"] == ids
+    assert [message["content"] for message in messages if message["role"] == "tool"] == ["1", "2", "1", "2"]
+
+
+def test_an_empty_conversation_or_content_is_still_a_request() -> None:
+    assert openai_body()["messages"] == [{"role": "user", "content": "(The conversation begins.)"}]
+    assert openai_body({"role": "user", "content": []})["messages"] == [{"role": "user", "content": ""}]
