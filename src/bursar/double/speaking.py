@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from bursar.domain.money import divide_up
 from bursar.domain.prompt import digest
 from bursar.double.draws import Draw
 from bursar.double.faces import Ask
 from bursar.double.invention import invent, summarise_reasoning
 from bursar.double.prompts import PromptCounter
-from bursar.double.speech import Ending, Speech
+from bursar.double.speech import Counted, Ending, Speech
 from bursar.double.transcripts import TranscriptBook
 
 _REASONING_FLOOR_TOKENS = 16
@@ -58,6 +59,8 @@ class Speaker:
             return Spoken(Speech("", (), Ending.LIMIT), "", 0, 0)
         name = digest(self._seed + prompt)
         recorded = self._transcripts.find(conversation, turn, ask) if conversation else None
+        if recorded is not None and recorded.counted is not None:
+            return _as_counted(recorded, recorded.counted, ask.choices, name)
         speech = (recorded or invent(ask, name, call_id)).stopped_at(ask.stop_sequences)
         calls = [f"{call.name} {call.arguments}" for call in speech.calls]
         text_tokens, call_tokens = self._counter.answer_tokens(ask.model, speech.text, calls)
@@ -69,6 +72,16 @@ class Speaker:
             said = allowed - reasoning
             speech = speech.limited(text_tokens, said)
         return Spoken(speech, summarise_reasoning(name) if reasoning else "", said, reasoning)
+
+
+def _as_counted(speech: Speech, counted: Counted, choices: int, name: bytes) -> Spoken:
+    """Return a recorded answer as its provider counted it: limits and stops have already acted on it."""
+    return Spoken(
+        speech=speech,
+        reasoning=summarise_reasoning(name) if counted.reasoning_tokens else "",
+        output_tokens=divide_up(counted.output_tokens, choices),
+        reasoning_tokens=divide_up(counted.reasoning_tokens, choices),
+    )
 
 
 def _reasoning_tokens(ask: Ask, said: int, name: bytes) -> int:

@@ -30,6 +30,14 @@ class SpokenCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What a provider counted for an answer: output and reasoning tokens, of all choices together."""
+
+    output_tokens: int
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Speech:
     """One answer.
 
@@ -38,12 +46,14 @@ class Speech:
         calls: Tool calls, in order.
         ending: Why it ends.
         stop_sequence: The sequence that ended it; empty otherwise.
+        counted: What the provider that said it counted; None where that was not recorded.
     """
 
     text: str
     calls: tuple[SpokenCall, ...] = ()
     ending: Ending = Ending.DONE
     stop_sequence: str = ""
+    counted: Counted | None = None
 
     def stopped_at(self, sequences: tuple[str, ...]) -> "Speech":
         """Return it up to the first stop sequence in its text."""

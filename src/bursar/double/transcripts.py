@@ -68,16 +68,26 @@ class TranscriptBook:
         return answers
 
     def _speech(self, message: JsonObject, position: int) -> Speech:
-        text = text_of(message.get("content"))
-        calls: list[SpokenCall] = []
-        for call in calls_of(message, position):
+        speech = speech_of(message, position)
+        for call in speech.calls:
             if self._tools is not None and call.name not in self._tools:
                 raise BadRequest(
                     f'calls the tool "{call.name}", which is not among the tools given',
                     place=f"messages[{position}]",
                 )
-            calls.append(SpokenCall(call.call_id, call.name, _object_text(call)))
-        return Speech(text if text.strip() else "", tuple(calls), Ending.TOOL_CALLS if calls else Ending.DONE)
+        return speech
+
+
+def speech_of(message: Mapping[str, Any], position: int) -> Speech:
+    """Return what a recorded assistant message says.
+
+    Args:
+        message: The message, in OpenAI's form.
+        position: Its index in the recording, from which ids that are missing are made.
+    """
+    text = text_of(message.get("content"))
+    calls = [SpokenCall(c.call_id, c.name, _object_text(c)) for c in calls_of(message, position)]
+    return Speech(text if text.strip() else "", tuple(calls), Ending.TOOL_CALLS if calls else Ending.DONE)
 
 
 def _answers_by_input(calls: list[Any]) -> dict[bytes, Speech]:
