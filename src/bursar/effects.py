@@ -5,29 +5,27 @@ anything by itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from bursar.domain.ledger import Entry
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialect import StreamMeter
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """Count texts by o200k. Resumed with their tokens, `list[int]`."""
 
     texts: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(msgspec.Struct, frozen=True):
     """Wait. Resumed with the time it is then, `float`, or None if the client left meanwhile."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send a request upstream. Resumed with a `Whole`, `Ended`, `Cut`, `Aborted` or `Unreachable`.
 
     Attributes:
@@ -42,19 +40,17 @@ class Send:
     request: UpstreamRequest
     meter: StreamMeter | None
     begun: Callable[[float], None]
-    client_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    client_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(msgspec.Struct, frozen=True):
     """When an attempt was sent and when it ended, in seconds since the epoch."""
 
     sent_at_s: float
     ended_at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(msgspec.Struct, frozen=True):
     """A whole response that has not been passed on yet."""
 
     status: int
@@ -63,15 +59,13 @@ class Whole:
     times: Times
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A stream came to its terminal event; that event is still held back."""
 
     times: Times
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(msgspec.Struct, frozen=True):
     """The upstream broke off after its answer had begun.
 
     Attributes:
@@ -82,8 +76,7 @@ class Cut:
     times: Times
 
 
-@dataclass(frozen=True, slots=True)
-class Aborted:
+class Aborted(msgspec.Struct, frozen=True):
     """The client left, or we are shutting down.
 
     Attributes:
@@ -94,8 +87,7 @@ class Aborted:
     times: Times
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(msgspec.Struct, frozen=True):
     """No response: refused, reset, or too late.
 
     Attributes:
@@ -108,8 +100,7 @@ class Unreachable:
     times: Times
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Commit a ledger entry. Resumed with True once it is durable, or False if the store failed."""
 
     entry: Entry
@@ -119,8 +110,7 @@ Sent = Whole | Ended | Cut | Aborted | Unreachable
 Effect = Count | Pause | Send | Record
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """How an exchange ends: what the client gets.
 
     Attributes:

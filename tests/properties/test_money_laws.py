@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bursar.domain.money import divide_half_even, divide_up, nusd_from_usd, share_out, usd_text
 from bursar.domain.prices import Price, PriceStep, Terms, cost

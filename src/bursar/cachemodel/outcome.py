@@ -1,14 +1,14 @@
 """What a provider's cache makes of one prompt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from bursar.domain.money import share_out
 from bursar.domain.usage import TokenClass, Usage
 
 
-@dataclass(frozen=True, slots=True)
-class CacheOutcome:
+class CacheOutcome(msgspec.Struct, frozen=True):
     """How the tokens of a prompt are billed, and which entries live on.
 
     Attributes:

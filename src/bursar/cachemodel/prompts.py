@@ -1,8 +1,9 @@
 """What a cache looks at: prefixes, marks, and what a request says about caching."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from bursar.domain.prompt import Mark
 
@@ -26,8 +27,7 @@ class Prefixes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CacheOptions:
+class CacheOptions(msgspec.Struct, frozen=True):
     """What a request says about caching as a whole. Anthropic's requests say nothing.
 
     Attributes:
@@ -41,8 +41,7 @@ class CacheOptions:
     ttl: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheRequest:
+class CacheRequest(msgspec.Struct, frozen=True):
     """One prompt as a cache sees it.
 
     Attributes:

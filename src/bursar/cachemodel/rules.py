@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from typing import Self
 
 from bursar.domain.model_ids import ModelTable
 from bursar.domain.usage import TokenClass
@@ -56,6 +57,10 @@ class CacheRules:
     starts: date | None = None
     source: str = ""
     checked: date | None = None
+
+    def counted_by(self, per_mille: int) -> Self:
+        """Return these rules for a count of which the provider's own is `per_mille` thousandths."""
+        return replace(self, minimum_tokens=-(-self.minimum_tokens * 1000 // per_mille))
 
     def ttl(self, name: str | None) -> str:
         """Return a time to live that these rules know: the one named, or else the default.

@@ -1,13 +1,13 @@
 """Who a call is for: the scopes that its cost belongs to."""
 
-from dataclasses import dataclass, replace
 from typing import Self
+
+import msgspec
 
 DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(msgspec.Struct, frozen=True):
     """Whom and what a call is attributed to. Agents are per tenant.
 
     Attributes:
@@ -28,4 +28,8 @@ class Attribution:
 
     def in_conversation(self, conversation: str) -> Self:
         """Return the same with its conversation named."""
-        return self if self.conversation == conversation else replace(self, conversation=conversation)
+        return (
+            self
+            if self.conversation == conversation
+            else msgspec.structs.replace(self, conversation=conversation)
+        )

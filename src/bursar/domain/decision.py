@@ -1,14 +1,14 @@
 """What a policy decided about a call, and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from bursar.domain.ledger import Technique
 from bursar.domain.prompt import Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """One technique's decision about one call.
 
     Attributes:
@@ -22,8 +22,8 @@ class Decision:
 
     technique: Technique
     reason: str
-    marks: Mapping[int, Mark] = field(default_factory=dict[int, Mark])
-    fields: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    marks: Mapping[int, Mark] = msgspec.field(default_factory=dict[int, Mark])
+    fields: Mapping[str, bytes] = msgspec.field(default_factory=dict[str, bytes])
     implicit: bool | None = None
     expected_nusd: int = 0
 

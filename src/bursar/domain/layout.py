@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
 
+import msgspec
+
 from bursar.domain.prompt import Block, Mark, Piece, Place, Prompt, Section, digest
 from bursar.domain.tokens import PER_MILLE, TokenRatios
 
@@ -49,8 +51,7 @@ class Places(Sequence[Place]):
         return Place(Section.MESSAGES, piece - self.tools - self.system, within)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """Blocks of one prompt in prompt order, by parallel sequences indexed by block number from 0.
 
     Attributes:

@@ -5,8 +5,9 @@ techniques' shares add up to it exactly.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from bursar.domain.attribution import Attribution
 from bursar.domain.prices import CostLine, Terms
@@ -55,8 +56,7 @@ class CostBasis(StrEnum):
     UNKNOWN = "unknown"  # No price or no usage: never shown as zero.
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One upstream request made for a call.
 
     Attributes:
@@ -93,16 +93,14 @@ class Attempt:
         return sum(line.cost_nusd for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class ComponentShare:
+class ComponentShare(msgspec.Struct, frozen=True):
     """What one component took: tokens by class name, and cost in nusd (None: unknown)."""
 
     tokens: Mapping[str, int]
     cost_nusd: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One call in the ledger.
 
     Attributes:
@@ -153,7 +151,7 @@ class Entry:
     shares: Mapping[Technique, int]
     basis: CostBasis
     faults: tuple[str, ...] = ()
-    would_save: Mapping[Technique, int] = field(default_factory=dict[Technique, int])
+    would_save: Mapping[Technique, int] = msgspec.field(default_factory=dict[Technique, int])
 
     @property
     def saved_nusd(self) -> int | None:

@@ -76,19 +76,17 @@ def share_out(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     Returns:
         One share per weight. They add up to `total` exactly; ties go to the earlier weight.
     """
-    if not weights:
-        return ()
+    if len(weights) < 2:
+        return (total,) * len(weights)
     whole = sum(weights)
     if whole == 0:
         return (*(0 for _ in weights[:-1]), total)
-    sign = -1 if total < 0 else 1
-    shares: list[int] = []
-    remainders: list[int] = []
-    for weight in weights:
-        quotient, remainder = divmod(abs(total) * weight, whole)
-        shares.append(quotient)
-        remainders.append(remainder)
-    left = abs(total) - sum(shares)
-    for index in sorted(range(len(weights)), key=lambda i: -remainders[i])[:left]:
-        shares[index] += 1
-    return tuple(sign * share for share in shares)
+    amount = abs(total)
+    exact = [amount * weight for weight in weights]
+    shares = [part // whole for part in exact]
+    left = amount - sum(shares)
+    if left:
+        by_remainder = sorted(range(len(shares)), key=lambda i: shares[i] * whole - exact[i])
+        for index in by_remainder[:left]:
+            shares[index] += 1
+    return tuple(shares) if total >= 0 else tuple([-share for share in shares])

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from operator import attrgetter
 
+import msgspec
+
 from bursar.domain.money import divide_half_even
 from bursar.domain.usage import ServerTool, TokenClass, Usage
 from bursar.errors import UnpricedClass
@@ -25,8 +27,7 @@ _TOKEN_CLASSES = tuple((token_class, token_class.value) for token_class in Token
 _token_counts = attrgetter(*(token_class.value for token_class in TokenClass))
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """What a request is billed under, beyond its tokens.
 
     Attributes:
@@ -38,8 +39,7 @@ class Terms:
     geo: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CostLine:
+class CostLine(msgspec.Struct, frozen=True):
     """One line of a bill.
 
     Attributes:

@@ -138,6 +138,5 @@ class Prompt:
         return self.tools + self.system + self.messages
 
 
-def digest(content: bytes) -> bytes:
-    """Name content by 16 bytes (XXH3-128): fast, and not for anything that must resist forgery."""
-    return xxhash.xxh3_128_digest(content)
+digest = xxhash.xxh3_128_digest
+"""Name content by 16 bytes (XXH3-128): fast, and not for anything that must resist forgery."""

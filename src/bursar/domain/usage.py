@@ -5,8 +5,9 @@ Providers count differently: Anthropic's `input_tokens` leaves cached tokens out
 that the sum of the classes is the total and no token is paid for twice.
 """
 
-from dataclasses import dataclass, fields
 from enum import StrEnum
+
+import msgspec
 
 from bursar.errors import BadUsage
 
@@ -41,8 +42,7 @@ class ServerTool(StrEnum):
     WEB_FETCH = "web_fetch"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Disjoint token classes of one attempt, in tokens, and requests to the provider's own tools.
 
     Field names of tokens are the values of `TokenClass`. `other` names quantities that the provider
@@ -80,7 +80,8 @@ class Usage:
             )
             < 0
         ):
-            negative = [f.name for f in fields(self) if f.name != "other" and getattr(self, f.name) < 0]
+            counts = msgspec.structs.asdict(self)
+            negative = [name for name, n in counts.items() if name != "other" and n < 0]
             raise BadUsage(f"negative count of {', '.join(negative)} in {self}")
 
     @property

@@ -1,7 +1,8 @@
 """A call as it came in, and whom its headers attribute it to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from bursar.domain.attribution import DEFAULT, Attribution
 from bursar.errors import BadRequest
@@ -13,8 +14,7 @@ _LABEL_CHARS_MAX = 256
 _TAGS_MAX = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """One request of a client.
 
     Attributes:

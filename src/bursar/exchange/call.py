@@ -1,6 +1,6 @@
 """A call, once it has been read."""
 
-from dataclasses import dataclass
+import msgspec
 
 from bursar.domain.attribution import Attribution
 from bursar.domain.prices import Price
@@ -9,8 +9,7 @@ from bursar.view.threads import ThreadCall
 from bursar.wire.dialect import Dialect, Request
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call: what was asked, by whom, and how it is to be treated.
 
     Attributes:

@@ -1,6 +1,6 @@
 """What an attempt used and cost: by the provider's word, or by estimate where it said nothing."""
 
-from dataclasses import dataclass, replace
+import msgspec
 
 from bursar.cachemodel.outcome import CacheOutcome
 from bursar.domain.ledger import CostBasis
@@ -15,14 +15,14 @@ from bursar.exchange.planning import Plan
 from bursar.wire.dialect import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(msgspec.Struct, frozen=True):
     """What one attempt used and cost.
 
     Attributes:
         usage: Token classes; None where nothing is known.
         terms: What it was billed under.
         lines: Cost lines; empty where nothing was billed or the cost is unknown.
+        cost_nusd: The sum of the lines; None where the cost is unknown.
         basis: Where the cost comes from.
         most_nusd: The most it can have cost; None where unknown.
         baseline_nusd: What it would have cost as it came; None where unknown.
@@ -32,25 +32,21 @@ class Bill:
     usage: Usage | None
     terms: Terms
     lines: tuple[CostLine, ...]
+    cost_nusd: int | None
     basis: CostBasis
     most_nusd: int | None
     baseline_nusd: int | None
     planned_nusd: int | None = None
 
-    @property
-    def cost_nusd(self) -> int | None:
-        """The sum of the lines, or None where the cost is unknown."""
-        return None if self.basis is CostBasis.UNKNOWN else _total(self.lines)
-
 
 def nothing_billed(terms: Terms) -> Bill:
     """Return the bill of an attempt that the provider refused or never received."""
-    return Bill(None, terms, (), CostBasis.MEASURED, 0, 0)
+    return Bill(None, terms, (), 0, CostBasis.MEASURED, 0, 0)
 
 
 def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
     """Price the provider's own usage."""
-    return _bill(call, plan, usage, terms, most=usage)
+    return _bill(call, plan, usage, terms)
 
 
 def bill_estimated(
@@ -71,41 +67,52 @@ def bill_estimated(
     reported = answer.usage if answer is not None else None
     if reported is not None:
         # A cut stream has told what the prompt used; its output so far is at least what arrived.
-        usage = replace(reported, output=max(reported.output, output))
+        usage = msgspec.structs.replace(reported, output=max(reported.output, output))
     else:
         factor = engine.calibration.factor_per_mille(call.arrival.upstream, model)
         prompt_tokens = -(-plan.layout.total_tokens * factor // PER_MILLE)
         usage = plan.sent.usage(prompt_tokens, output)
-    limit = call.request.max_tokens
-    most = replace(usage, output=max(usage.output, limit)) if limit is not None else None
     terms = (answer.terms if answer is not None else None) or call.request.terms
-    bill = _bill(call, plan, usage, terms, most=most)
-    basis = CostBasis.ESTIMATED if bill.basis is CostBasis.MEASURED else bill.basis
-    return replace(bill, basis=basis)
+    bill = _bill(call, plan, usage, terms)
+    if bill.cost_nusd is None:
+        return bill
+    return msgspec.structs.replace(
+        bill, basis=CostBasis.ESTIMATED, most_nusd=_most(call, bill.cost_nusd, usage, terms)
+    )
 
 
-def _bill(call: Call, plan: Plan, usage: Usage, terms: Terms, *, most: Usage | None) -> Bill:
+def _most(call: Call, cost_nusd: int, usage: Usage, terms: Terms) -> int | None:
+    """Return the most that an attempt can have cost: all of the output that it was allowed."""
+    limit = call.request.max_tokens
+    if limit is None or call.price is None:
+        return None
+    most = cost(msgspec.structs.replace(usage, output=max(usage.output, limit)), call.price, terms)
+    return max(cost_nusd, _total(most))
+
+
+def _bill(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
+    """Price what was used; where there is no price, the cost is unknown."""
     if call.price is None:
-        return Bill(usage, terms, (), CostBasis.UNKNOWN, None, None)
+        return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
     try:
         lines = cost(usage, call.price, terms)
-        most_nusd = _total(cost(most, call.price, terms)) if most is not None else None
-        otherwise = _Otherwise(call.price, plan.sent, usage, terms, _total(lines))
+        cost_nusd = _total(lines)
+        otherwise = _Otherwise(call.price, plan.sent, usage, terms, cost_nusd)
         return Bill(
             usage=usage,
             terms=terms,
             lines=lines,
+            cost_nusd=cost_nusd,
             basis=CostBasis.MEASURED,
-            most_nusd=most_nusd,
-            baseline_nusd=otherwise(plan.as_sent),
-            planned_nusd=otherwise(plan.planned) if plan.planned is not None else None,
+            most_nusd=cost_nusd,
+            baseline_nusd=otherwise.cost(plan.as_sent),
+            planned_nusd=otherwise.cost(plan.planned) if plan.planned is not None else None,
         )
     except UnpricedClass:
-        return Bill(usage, terms, (), CostBasis.UNKNOWN, None, None)
+        return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Otherwise:
+class _Otherwise(msgspec.Struct, frozen=True):
     """Prices the same call under another outcome of the cache.
 
     Where the cache model expects the same of both, the provider's own usage is the answer to both: that
@@ -118,12 +125,15 @@ class _Otherwise:
     terms: Terms
     cost_nusd: int
 
-    def __call__(self, outcome: CacheOutcome) -> int:
+    def cost(self, outcome: CacheOutcome) -> int:
+        """Return what the call would have cost, in nusd."""
         if _same_bill(outcome, self.sent):
             return self.cost_nusd
         usage = self.usage
         shares = outcome.usage(usage.prompt_tokens, usage.output, usage.reasoning)
-        other = replace(shares, web_search=usage.web_search, web_fetch=usage.web_fetch, other=usage.other)
+        other = msgspec.structs.replace(
+            shares, web_search=usage.web_search, web_fetch=usage.web_fetch, other=usage.other
+        )
         return _total(cost(other, self.price, self.terms))
 
 
@@ -132,4 +142,4 @@ def _same_bill(one: CacheOutcome, other: CacheOutcome) -> bool:
 
 
 def _total(lines: tuple[CostLine, ...]) -> int:
-    return sum(line.cost_nusd for line in lines)
+    return sum([line.cost_nusd for line in lines])

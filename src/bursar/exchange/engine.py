@@ -1,13 +1,14 @@
 """What all calls of one process share: data about the world, settings, and what was learned."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from bursar.cachemodel.provider import ProviderCache
-from bursar.cachemodel.rules import CacheRuleBook
+from bursar.cachemodel.rules import CacheRuleBook, CacheRules
 from bursar.domain.calibration import Calibration
 from bursar.domain.price_book import PriceBook
 from bursar.domain.tokens import RatioBook
+from bursar.view.bounded import BoundedDict
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm
 from bursar.view.threads import ThreadIndex
@@ -61,6 +62,7 @@ class Engine:
         ratios: Token ratios.
         memo: Pieces of requests already read.
         calibration: Our token estimates against the providers' counts.
+        calibrated_rules: Cache rules in our own count, by model and calibration.
         threads: Threads that are known.
         rhythm: How soon threads go on.
         prefixes: How often shared prefixes come.
@@ -75,6 +77,9 @@ class Engine:
     ratios: RatioBook
     memo: PieceMemo = field(default_factory=PieceMemo)
     calibration: Calibration = field(default_factory=Calibration)
+    calibrated_rules: BoundedDict[Hashable, CacheRules] = field(
+        default_factory=lambda: BoundedDict[Hashable, CacheRules](4096)
+    )
     threads: ThreadIndex = field(default_factory=ThreadIndex)
     rhythm: Rhythm = field(default_factory=Rhythm)
     prefixes: SharedPrefixes = field(default_factory=SharedPrefixes)

@@ -1,7 +1,8 @@
 """The ledger entry of a call that has ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from bursar.domain.ledger import (
     Attempt,
@@ -12,11 +13,10 @@ from bursar.domain.ledger import (
     Status,
     Technique,
 )
-from bursar.domain.prices import Terms
 from bursar.effects import Aborted, Cut, Ended, Sent, Unreachable, Whole
 from bursar.exchange.call import Call
 from bursar.exchange.components import share_components, split_prompt
-from bursar.exchange.costing import Bill
+from bursar.exchange.costing import Bill, nothing_billed
 from bursar.exchange.planning import Plan
 from bursar.exchange.sending import Sending
 from bursar.wire.dialect import Answer
@@ -24,8 +24,7 @@ from bursar.wire.dialect import Answer
 _CLIENT_LEFT = 499
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """All that is known of a call when it has ended."""
 
     call: Call
@@ -73,13 +72,9 @@ def _attempts(outcome: Outcome, sent: tuple[Sent, ...]) -> tuple[Attempt, ...]:
     bill, terms = outcome.bill, outcome.call.request.terms
     last = len(sent) - 1
     return tuple(
-        _attempt(outcome, number, each, bill if number == last else _free(terms))
+        _attempt(outcome, number, each, bill if number == last else nothing_billed(terms))
         for number, each in enumerate(sent)
     )
-
-
-def _free(terms: Terms) -> Bill:
-    return Bill(None, terms, (), CostBasis.MEASURED, 0, 0)
 
 
 def _attempt(outcome: Outcome, number: int, sent: Sent, bill: Bill) -> Attempt:

@@ -1,7 +1,5 @@
 """What goes upstream, and what the caches will make of it."""
 
-from dataclasses import dataclass, replace
-
 import msgspec
 
 from bursar.cachemodel.outcome import CacheOutcome
@@ -13,7 +11,8 @@ from bursar.domain.prompt import Mark
 from bursar.domain.tokens import PER_MILLE
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
-from bursar.policy.order import View, decide
+from bursar.policy.case import Case
+from bursar.policy.order import decide
 from bursar.view.rhythm import Prior, Return
 from bursar.wire.dialect import Edits
 
@@ -23,8 +22,7 @@ _LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
 _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """One call's plan.
 
     Attributes:
@@ -88,8 +86,7 @@ def _decide(
     engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
     if call.mode == "passthrough" or not engine.options.prefix_cache or rules is None or call.price is None:
         return (), ()
-    cache = engine.sent if call.mode == "optimise" else engine.planned
-    view = View(
+    case = Case(
         layout=layout,
         options=options,
         rules=rules,
@@ -100,10 +97,10 @@ def _decide(
         calls_a_minute=engine.prefixes.calls_a_minute(layout, at_s),
         conversation=call.attribution.conversation,
         has_cache_key="prompt_cache_key" in call.request.fields,
-        cache=cache,
+        cache=engine.sent if call.mode == "optimise" else engine.planned,
         now_s=at_s,
     )
-    return decide(view)
+    return decide(case)
 
 
 def _write(call: Call, layout: Layout, decisions: tuple[Decision, ...]) -> tuple[bytes, tuple[str, ...]]:
@@ -129,7 +126,7 @@ def _with_decisions(
     for decision in decisions:
         marks.update(decision.marks)
         if decision.implicit is not None:
-            options = replace(options, implicit=decision.implicit)
+            options = CacheOptions(implicit=decision.implicit, ttl=options.ttl)
     return marks, options
 
 
@@ -141,7 +138,12 @@ def _rules(engine: Engine, call: Call) -> CacheRules | None:
     factor = engine.calibration.factor_per_mille(call.arrival.upstream, call.request.model)
     if factor == PER_MILLE:
         return rules
-    return replace(rules, minimum_tokens=-(-rules.minimum_tokens * PER_MILLE // factor))
+    key = (rules.model, rules.starts, factor)
+    calibrated = engine.calibrated_rules.get(key)
+    if calibrated is None:
+        calibrated = rules.counted_by(factor)
+        engine.calibrated_rules.keep(key, calibrated)
+    return calibrated
 
 
 def _scope(engine: Engine, call: Call) -> bytes:

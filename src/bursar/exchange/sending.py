@@ -1,8 +1,9 @@
 """Sending a call upstream, with retries within its deadline."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from bursar.effects import Aborted, Effect, Pause, Send, Sent, Times, Unreachable, Whole
 from bursar.exchange.call import Call
@@ -18,8 +19,7 @@ _FIRST_PAUSE_S = 0.5
 _PAUSE_MAX_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(msgspec.Struct, frozen=True):
     """How sending a call went.
 
     Attributes:
@@ -74,13 +74,15 @@ def _pause_before_retry(sent: Sent, failures: int, policy: UpstreamPolicy, opera
     """Return how long to wait before sending again, or None not to."""
     if failures >= policy.retries_max:
         return None
+    if not (isinstance(sent, Whole) and sent.status in RETRIED) and not (
+        isinstance(sent, Unreachable) and not sent.sent
+    ):
+        return None
     # Spread by the operation id, so that callers that failed together do not come back together.
     spread = 0.75 + (sum(operation_id.encode()) % 64) / 128
     backoff_s = _FIRST_PAUSE_S * 2**failures * spread
     if isinstance(sent, Unreachable):
-        return None if sent.sent else backoff_s
-    if not isinstance(sent, Whole) or sent.status not in RETRIED:
-        return None
+        return backoff_s
     if sent.headers.get("x-should-retry") == "false":
         return None
     wanted_s = _retry_after_s(sent)

@@ -10,19 +10,20 @@ P(5 m < gap ≤ 1 h) · (S + d)(w₅ − r) > d (w₁ − w₅).
 A client's own marks stay, and are completed where that pays.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from bursar.cachemodel.outcome import CacheOutcome
-from bursar.cachemodel.prompts import CacheOptions, CacheRequest
-from bursar.cachemodel.rules import CacheKind, CacheRules
+from bursar.cachemodel.prompts import CacheOptions
+from bursar.cachemodel.rules import CacheKind
 from bursar.domain.decision import Decision
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import Technique
 from bursar.domain.money import divide_half_even
-from bursar.domain.prices import Rates
 from bursar.domain.prompt import Mark
 from bursar.domain.usage import TokenClass
+from bursar.policy.case import Case
 from bursar.view.rhythm import Return
 
 # Probabilities become integers here, so that no float comes near money.
@@ -33,35 +34,7 @@ _TOKENS_PER_RATE = 1_000_000
 _LONG_TTL_S = 1_800
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixCase:
-    """What the decision about one request hangs on.
-
-    Attributes:
-        layout: The request's prompt.
-        options: What the client said about caching as a whole.
-        rules: How the model's cache behaves.
-        rates: The model's rates, in nusd per million tokens.
-        thread: How likely the thread's next call is.
-        prefix: How likely a new thread with the same tools and system text is.
-        system_varies: Whether the same tools come with other system texts too.
-        look: The cache model: what a way of marking this request would bill.
-        deepest: Number of the last block whose prefix has a live entry; None where none has.
-    """
-
-    layout: Layout
-    options: CacheOptions
-    rules: CacheRules
-    rates: Rates
-    thread: Return
-    prefix: Return
-    system_varies: bool
-    look: Callable[[CacheRequest], CacheOutcome]
-    deepest: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(msgspec.Struct, frozen=True):
     """One way of marking a request."""
 
     reason: str
@@ -69,8 +42,10 @@ class _Way:
     options: CacheOptions
 
 
-def plan_marks(case: PrefixCase) -> Decision:
-    """Choose the cheapest way of marking a request."""
+def plan_marks(case: Case) -> Decision | None:
+    """Choose the cheapest way of marking a request; None where the provider's cache takes no marks."""
+    if case.rules.kind is CacheKind.OPENAI_AUTOMATIC:
+        return None
     pricing = _Pricing(case)
     as_sent = _Way("as sent", {}, case.options)
     best, best_cost = as_sent, pricing.expect(as_sent)
@@ -89,12 +64,12 @@ def plan_marks(case: PrefixCase) -> Decision:
     )
 
 
-def _ways(case: PrefixCase) -> Iterator[_Way]:
+def _ways(case: Case) -> Iterator[_Way]:
     """Yield the ways worth pricing, those that change least first."""
     layout, rules = case.layout, case.rules
     tail = layout.last_markable(len(layout.chain))
     shared = layout.last_markable(layout.system_end)
-    reader = case.deepest
+    reader = _deepest_entry(case)
     front = [
         shared,
         layout.last_markable(layout.tools_end) if case.system_varies else None,
@@ -109,14 +84,14 @@ def _ways(case: PrefixCase) -> Iterator[_Way]:
     yield from _placed(case, "what is cached already", [reader, *front], short, seats)
     if not tail_is_marked:
         yield from _placed(case, "tail and shared prefix", [tail, reader, *front], short, seats)
-    if not layout.marks:
+    if not layout.marks and (case.thread.middle or case.prefix.middle):
         for ttl in longer:
             yield from _placed(case, f"shared prefix for {ttl}", front, ttl, seats)
             yield from _placed(case, f"tail and shared prefix for {ttl}", [tail, reader, *front], ttl, seats)
             yield from _mixed(case, tail, front, short, ttl)
 
 
-def _placed(case: PrefixCase, reason: str, wanted: list[int | None], ttl: str, seats: int) -> Iterator[_Way]:
+def _placed(case: Case, reason: str, wanted: list[int | None], ttl: str, seats: int) -> Iterator[_Way]:
     """Yield a way that adds marks at the wanted blocks, as far as seats and the order of TTLs allow."""
     marks = case.layout.marks
     places = [block for block in dict.fromkeys(wanted) if block is not None and block not in marks][:seats]
@@ -127,28 +102,26 @@ def _placed(case: PrefixCase, reason: str, wanted: list[int | None], ttl: str, s
         yield _Way(reason, added, options)
 
 
-def _modes(case: PrefixCase) -> Iterator[CacheOptions]:
+def _modes(case: Case) -> Iterator[CacheOptions]:
     """Yield the client's own options, and without the provider's breakpoint where it could be left off."""
     yield case.options
     if case.rules.kind is CacheKind.OPENAI_MARKS and case.options.implicit:
         yield _explicit(case)
 
 
-def _explicit(case: PrefixCase) -> CacheOptions:
+def _explicit(case: Case) -> CacheOptions:
     """Return the client's options without the provider's own breakpoint."""
     return CacheOptions(implicit=False, ttl=case.options.ttl)
 
 
-def _mixed(
-    case: PrefixCase, tail: int | None, front: list[int | None], short: str, long: str
-) -> Iterator[_Way]:
+def _mixed(case: Case, tail: int | None, front: list[int | None], short: str, long: str) -> Iterator[_Way]:
     """Yield the way that keeps the shared prefix long and the tail short."""
     added = {block: Mark(long) for block in front if block is not None}
     if tail is not None and added and tail not in added:
         yield _Way(f"tail, and shared prefix for {long}", {**added, tail: Mark(short)}, case.options)
 
 
-def _fitting_ttl(case: PrefixCase, block: int, ttl: str) -> str:
+def _fitting_ttl(case: Case, block: int, ttl: str) -> str:
     """Return the TTL of a mark among the client's: longer ones must stand before shorter ones."""
     lives = case.rules.ttls_s
     later = [case.rules.ttl(mark.ttl) for at, mark in case.layout.marks.items() if at > block]
@@ -161,10 +134,19 @@ def _last_turn(layout: Layout) -> int:
     return ends[-2] if len(ends) > 1 else layout.system_end
 
 
+def _deepest_entry(case: Case) -> int | None:
+    """Return the number of the last block whose prefix has a live entry; None where none has."""
+    entry, now_s, chain = case.cache.entry, case.now_s, case.layout.chain
+    for block in range(len(chain) - 1, -1, -1):
+        if entry(chain[block], now_s) is not None:
+            return block
+    return None
+
+
 class _Pricing:
     """Prices ways of marking one request, in nusd times `_SURE` times `_TOKENS_PER_RATE`."""
 
-    def __init__(self, case: PrefixCase) -> None:
+    def __init__(self, case: Case) -> None:
         self._case = case
         rules, rates = case.rules, case.rates
         self._input = rates.get(TokenClass.INPUT, 0)
@@ -182,7 +164,7 @@ class _Pricing:
         """Price this call and, by their chances, the next of the thread and the next new thread."""
         case = self._case
         marks = {**case.layout.marks, **way.added}
-        outcome = case.look(CacheRequest(case.layout, marks, way.options))
+        outcome = case.cache.look(case.layout, marks, case.rules, case.now_s, way.options)
         cost = _SURE * self._now(outcome)
         for (short, middle), end in ((self._thread, self._total), (self._prefix, self._shared)):
             if short:

@@ -10,14 +10,15 @@ from collections import deque
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from bursar.view.bounded import BoundedDict
 
 SHORT_S = 300.0
 LONG_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
+class Return(msgspec.Struct, frozen=True):
     """How likely something comes again.
 
     Attributes:
@@ -29,8 +30,7 @@ class Return:
     middle: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prior:
+class Prior(msgspec.Struct, frozen=True):
     """What to believe before anything was seen.
 
     Attributes:

@@ -12,6 +12,8 @@ part must hold an assistant message: two people who both open with "Hi" are two 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from bursar.domain.attribution import Attribution
 from bursar.domain.prompt import Piece, Role, digest
 from bursar.view.bounded import BoundedDict
@@ -34,8 +36,7 @@ class Thread:
     last_at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadCall:
+class ThreadCall(msgspec.Struct, frozen=True):
     """A call's position in its thread.
 
     Attributes:

@@ -1,0 +1,54 @@
+"""Starting the servers that a benchmark needs, and stopping just those."""
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+STUB_CORE = 1
+GATEWAY_CORE = 0
+
+
+@contextmanager
+def running(command: Sequence[str], *, port: int, core: int | None = None, ready: str = "/health/ready") -> Iterator[int]:
+    """Run a server until the block ends; gives its process id.
+
+    Args:
+        command: What to start.
+        port: Where it will listen.
+        core: The core to pin it to.
+        ready: A path that answers when it is up.
+    """
+    pinned = ["taskset", "-c", str(core)] if core is not None else []
+    process = subprocess.Popen([*pinned, *command], stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    try:
+        _await_ready(process, f"http://127.0.0.1:{port}{ready}")
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def bursar(*arguments: str) -> list[str]:
+    """Return the command line of a bursar command in this environment."""
+    return [str(Path(sys.executable).parent / "bursar"), *arguments]
+
+
+def stub(port: int, *arguments: str) -> list[str]:
+    """Return the command line of the constant-byte upstream."""
+    return [sys.executable, "-m", "bench.stub", "--port", str(port), *arguments]
+
+
+def _await_ready(process: subprocess.Popen[bytes], url: str) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            raise RuntimeError(f"{url}: the server ended with {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - loopback, our own server
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"{url}: the server did not start")
