@@ -203,8 +203,8 @@ def _read_document(members: raw.RawObject, place: str, prose: ContentClass) -> B
     if source_type == "text":
         text = titles + raw.optional_text(source, "data", f"{place}.source")
         return BlockDraft(BlockKind.OTHER, classify(text, prose), content, text)
-    if source_type == "content":
-        text = titles + raw.compact(source.get("content", b"")).decode() if "content" in source else titles
+    if source_type == "content" and "content" in source:
+        text = titles + raw.compact(source["content"]).decode()
         return BlockDraft(BlockKind.OTHER, classify(text, prose), content, text)
     data = source.get("data")
     tokens = document_tokens(len(memoryview(data)) if data is not None else 0)

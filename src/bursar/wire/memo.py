@@ -25,7 +25,7 @@ class PieceMemo:
         if len(pieces) > self._pieces_max:
             # Evicting a batch costs a tenth of evicting one by one: a dict is walked from its start
             # over the holes of earlier evictions each time.
-            for old in list(pieces)[: self._pieces_max // 8]:
+            for old in list(pieces)[: max(1, self._pieces_max // 8)]:
                 del pieces[old]
 
     def __len__(self) -> int:

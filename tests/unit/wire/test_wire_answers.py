@@ -315,7 +315,8 @@ def test_events_may_be_written_in_any_way_that_the_format_allows() -> None:
         b"\xef\xbb\xbf: hello\n\n"
         b'event: message_start\ndata: {"type":"message_start","message":\ndata: {"model":"m","usage":'
         b'{"input_tokens":3,"output_tokens":1}}}\n\n'
-        b'event: content_block_delta\ndata: {"type":"content_block_delta",\ndata: "delta":{"text":"One "}}\n\n'
+        b'event: content_block_delta\ndata: {"type":"content_block_delta",\n'
+        b'data: "delta":{"text":"One "}}\n\n'
         b'data:{"type":"content_block_delta","delta":{"type":"text_delta","text":"moment."}}\nid: 7\n\n'
         b"event: future_event\ndata: not json\n\n"
         b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}\n\n'

@@ -284,3 +284,27 @@ def test_nesting_about_as_deep_as_can_be_is_read_or_refused(depth: int) -> None:
         assert "deep" in str(refusal) or refusal.place  # noqa: PT017 - either outcome is right here
     else:
         assert ANTHROPIC.write(request, Edits()) == body
+
+
+@pytest.mark.parametrize(
+    ("source", "tokens"),
+    [
+        ({"type": "text", "media_type": "text/plain", "data": "123456"}, len("Terms123456")),
+        ({"type": "content", "content": [text("1")]}, len('Terms[{"type":"text","text":"1"}]')),
+        ({"type": "base64", "media_type": "application/pdf", "data": "A" * 400_000}, len("Terms") + 6_001),
+        ({"type": "url", "url": "https://example.org/a.pdf"}, len("Terms") + 2_000),
+    ],
+)
+def test_documents_count_their_text_or_their_pages(source: dict[str, Any], tokens: int) -> None:
+    (block,) = blocks(anthropic([user({"type": "document", "source": source, "title": "Terms"})]))
+    assert (block.base_tokens, block.markable) == (tokens, True)
+
+
+def test_numbers_beyond_any_range_pass_through() -> None:
+    call = (
+        b'{"type":"tool_use","id":"t","name":"f","input":{"a": 1e999, "b": 123456789012345678901234567890}}'
+    )
+    body = b'{"model":"m","messages":[{"role":"assistant","content":[' + call + b"]}]}"
+    request = read(ANTHROPIC, body)
+    assert ANTHROPIC.write(request, Edits()) == body
+    assert digests(request) == digests(read(ANTHROPIC, body.replace(b"1e999, ", b"1e999,")))

@@ -1,0 +1,21 @@
+from bursar.domain.prompt import Piece, Role
+from bursar.wire.memo import PieceMemo
+
+PIECE = Piece(role=Role.USER, blocks=())
+
+
+def test_a_memo_keeps_its_bound_and_forgets_the_oldest_first() -> None:
+    memo = PieceMemo(pieces_max=16)
+    keys = [bytes([number]) for number in range(40)]
+    for key in keys:
+        memo.put(key, PIECE)
+        assert len(memo) <= 16
+        assert memo.get(key) is PIECE
+    assert memo.get(keys[0]) is None
+
+
+def test_a_memo_of_a_few_pieces_still_keeps_its_bound() -> None:
+    memo = PieceMemo(pieces_max=3)
+    for number in range(10):
+        memo.put(bytes([number]), PIECE)
+    assert len(memo) <= 3
