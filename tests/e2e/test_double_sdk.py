@@ -159,7 +159,9 @@ def test_transcripts_answer_and_cuts_break_off(tmp_path: Path) -> None:
     }
     file = tmp_path / "talk.jsonl"
     file.write_text(json.dumps(transcript) + "\n")
-    process, served = start("--transcripts", str(file), "--cut-rate", "0.5", "--seed", "1")
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    process, served = start("--transcripts", str(empty), str(file), "--cut-rate", "0.5", "--seed", "1")
     said: list[str] = []
     broken = 0
     try:

@@ -12,17 +12,12 @@ from bursar.double.calls import DoubleOptions
 
 _BACKLOG = 2048
 
-_ABORTS = """
-What it bills. A whole answer: its prompt by where it stood in the cache, and its output. A stream costs the
-same. A stream that is aborted or cut bills its whole prompt and the output generated until the abort was
-noticed; a whole answer that nobody waits for is billed whole. Refusals and injected failures bill nothing.
-
-Example: bursar double --port 4010 --latency-ms 50 --tokens-per-s 80
-"""
-
 
 def double(
     *,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Further transcripts: --transcripts takes one or several.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.", min=0, max=65535)] = 4010,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     transcripts: Annotated[
@@ -53,7 +48,20 @@ def double(
     seed: Annotated[int, typer.Option(help="What failures, cuts and invented answers depend on.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")] = False,
 ) -> None:
-    """Serve a local provider that answers, refuses, caches and bills as Anthropic and OpenAI do."""
+    """Serve a local provider that answers, refuses, caches and bills as Anthropic and OpenAI do.
+
+    A stream costs what the same answer costs whole. One that is aborted or cut bills its whole prompt, and
+    the output generated until that was noticed; a whole answer that nobody waits for is billed whole.
+    Refusals and injected failures bill nothing.
+
+    Examples:
+        bursar double --port 4010 --latency-ms 50 --tokens-per-s 80
+
+        bursar double --transcripts talks.jsonl --tools tools.json --error-rate 0.05
+
+    Then: `Anthropic(base_url="http://127.0.0.1:4010", api_key="any")`, or
+    `OpenAI(base_url="http://127.0.0.1:4010/v1", api_key="any")`, and `GET /bill` shows what it cost.
+    """
     # The server and the data are imported here: `bursar --help` should not wait for them.
     from bursar.cli.server import listen, run_server
     from bursar.wiring.double import build_double_app
@@ -70,18 +78,16 @@ def double(
     )
     listener = listen(host, port)
     application = build_double_app(
-        options, transcripts=tuple(transcripts or ()), tools=tools, time_scale=time_scale
+        options, transcripts=(*(transcripts or ()), *(files or ())), tools=tools, time_scale=time_scale
     )
     # A connection that is cut on purpose is an error to the server, and none to us.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     # From here on connections wait in line, so whoever reads the announcement can connect.
     listener.listen(_BACKLOG)
-    typer.echo(_announcement(f"http://{host}:{listener.getsockname()[1]}", as_json=as_json))
+    address = f"[{host}]" if ":" in host else host
+    typer.echo(_announcement(f"http://{address}:{listener.getsockname()[1]}", as_json=as_json))
     sys.stdout.flush()
     run_server(application, listener, grace_s=1)
-
-
-double.__doc__ = f"{double.__doc__}\n{_ABORTS}"
 
 
 def _announcement(url: str, *, as_json: bool) -> str:
