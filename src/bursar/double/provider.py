@@ -308,7 +308,10 @@ def _reply(hearing: _Hearing, ask: Ask, outcome: CacheOutcome, spoken: Spoken) -
     usage = outcome.usage(
         outcome.total_tokens, spoken.output_tokens * ask.choices, spoken.reasoning_tokens * ask.choices
     )
-    if ask.searches_max:
+    counted = spoken.speech.counted
+    if counted is not None:
+        usage = replace(usage, web_search=counted.web_searches)
+    elif ask.searches_max:
         usage = structs.replace(
             usage, web_search=1 + hearing.draw.below("searches", min(2, ask.searches_max))
         )

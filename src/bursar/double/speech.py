@@ -5,7 +5,7 @@ Speech knows no dialect. A face renders it as its API would, whole or piece by p
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 _PIECE = re.compile(r".{1,24}(?=\s|$)|.{1,24}", re.DOTALL)
@@ -31,10 +31,17 @@ class SpokenCall:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a provider counted for an answer: output and reasoning tokens, of all choices together."""
+    """What a provider counted for an answer.
+
+    Attributes:
+        output_tokens: Output without reasoning, of all choices together.
+        reasoning_tokens: Reasoning, likewise.
+        web_searches: How often its own web search ran.
+    """
 
     output_tokens: int
     reasoning_tokens: int = 0
+    web_searches: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +82,6 @@ class Speech:
         if text_tokens <= tokens_max:
             return Speech(self.text, (), Ending.LIMIT)
         return Speech(self.text[: len(self.text) * tokens_max // text_tokens], (), Ending.LIMIT)
-
-    def with_calls(self, calls: tuple[SpokenCall, ...]) -> "Speech":
-        """Return it with other calls."""
-        return replace(self, calls=calls, ending=Ending.TOOL_CALLS if calls else self.ending)
 
 
 @dataclass(frozen=True, slots=True)

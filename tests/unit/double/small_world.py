@@ -50,6 +50,7 @@ PRICES = PriceBook(
             tier_per_mille={"standard": 1000, "fast": 2000},
             geo_per_mille={"us": 1100},
         ),
+        _price("claude-unforced"),
         _price("gpt-test", tier_per_mille={"standard": 1000, "flex": 500, "priority": 2000}),
         _price("gpt-reasoner", TokenClass.CACHE_WRITE_30M),
     ]
@@ -95,6 +96,7 @@ MODELS = ModelCatalogue(
     [
         ModelLimits("claude-test", "anthropic.messages", 10_000, 4_096),
         ModelLimits("claude-unforced", "anthropic.messages", 10_000, 4_096, forced_tools=False),
+        ModelLimits("claude-unpriced", "anthropic.messages", 10_000, 4_096),
         ModelLimits("gpt-test", "openai.chat", 10_000, 4_096),
         ModelLimits("gpt-reasoner", "openai.chat", 10_000, 4_096, reasons=True, breakpoints=True),
     ]

@@ -107,6 +107,7 @@ async def test_models_are_listed_in_the_schema_of_who_asks() -> None:
     assert [model["id"] for model in orjson.loads(anthropic.body)["data"]] == [
         "claude-test",
         "claude-unforced",
+        "claude-unpriced",
     ]
     openai = await ask(make_double(), "GET", "/v1/models", headers=OPENAI_HEADERS)
     assert orjson.loads(openai.body)["object"] == "list"

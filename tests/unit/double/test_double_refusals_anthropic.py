@@ -164,6 +164,14 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
         "messages: text content blocks must be non-empty",
     ),
     # Tools.
+    (
+        {"model": "claude-unforced", "tools": [TOOL], "tool_choice": {"type": "any"}},
+        "tool_choice: forced tool use is not supported on claude-unforced",
+    ),
+    (
+        {"tools": [{"type": "teleport", "name": "go"}]},
+        "tools.0: Input tag 'teleport' found using 'type' does not match any of the expected tags: 'custom'",
+    ),
     ({"tools": [TOOL, TOOL]}, "tools: Tool names must be unique."),
     ({"tools": [{"name": "look"}]}, "tools.0.custom.input_schema: Field required"),
     (
@@ -224,6 +232,10 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
         ),
         "messages.1.content.0.thinking.cache_control: Extra inputs are not permitted",
     ),
+    (
+        messages(user(text("", **MARK))),
+        "messages.0.content.0.text: cache_control cannot be set for empty text blocks",
+    ),
     # Limits and thinking.
     (
         {"max_tokens": 4097},
@@ -246,6 +258,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
         {"thinking": {"type": "adaptive"}, "temperature": 0.5},
         "`temperature` may only be set to 1 when thinking is enabled.",
     ),
+    ({"thinking": {"type": "adaptive"}, "top_k": 5}, "`top_k` must be unset when thinking is enabled."),
     (
         {"thinking": {"type": "adaptive"}, "tools": [TOOL], "tool_choice": {"type": "any"}},
         "Thinking may not be enabled when tool_choice forces tool use.",
@@ -254,6 +267,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
         messages({"role": "user", "content": words(10_001)}),
         "prompt is too long: 10001 tokens > 10000 maximum",
     ),
+    ({"model": "claude-unforced", "speed": "fast"}, "speed: 'fast' is not supported for claude-unforced"),
     ({"inference_geo": "mars"}, "inference_geo: 'mars' is not supported for claude-test"),
 ]
 
@@ -281,7 +295,7 @@ def test_an_unknown_model_is_not_found(model: str) -> None:
 
 
 def test_a_model_without_a_price_is_not_served() -> None:
-    _, row = play(make_double(), anthropic_call(claude(model="claude-unforced")))
+    _, row = play(make_double(), anthropic_call(claude(model="claude-unpriced")))
     assert row.status == 404
 
 

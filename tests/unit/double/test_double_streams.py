@@ -51,6 +51,7 @@ BODIES: list[Any] = [
     (openai_call, gpt(user="c")),
     (openai_call, gpt(user="c", n=3)),
     (openai_call, gpt(model="gpt-reasoner", reasoning_effort="high")),
+    (openai_call, gpt(model="gpt-reasoner", reasoning_effort="low", n=2)),
     (openai_call, gpt(tools=[FUNCTION], tool_choice="required")),
     (openai_call, gpt(max_tokens=5)),
 ]

@@ -54,6 +54,7 @@ class AnthropicFace:
         """Check a body whose model is known."""
         shape = BETA_MESSAGES_REQUEST if "anthropic-beta" in headers else MESSAGES_REQUEST
         shape.check(body, "", _WORDING)
+        check_marks(body)
         check_conversation(body, limits)
         check_settings(body, limits)
         return _ask(body)
@@ -61,8 +62,8 @@ class AnthropicFace:
     def check_count(self, body: JsonObject, limits: ModelLimits) -> None:
         """Check the body of a request to count tokens."""
         COUNT_REQUEST.check(body, "", _WORDING)
-        check_conversation(body, limits)
         check_marks(body)
+        check_conversation(body, limits)
         check_tools(body, limits)
 
     def malformed(self, reason: str) -> Refusal:

@@ -21,7 +21,6 @@ def check_settings(body: JsonObject, limits: ModelLimits) -> None:
     Raises:
         Refused: The provider would not take it.
     """
-    check_marks(body)
     check_tools(body, limits)
     _check_output_limit(body, limits)
     _check_thinking(body)

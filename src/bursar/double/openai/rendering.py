@@ -48,8 +48,10 @@ def render_events(reply: Reply) -> list[Sent]:
     choices = reply.ask.choices
     for index in range(choices):
         before = index * reply.usage.output // choices
+        # Reasoning comes before everything but the very first chunk.
+        least = before + reply.usage.reasoning if index else 0
         for delta, tokens in _deltas(reply, reply.usage.output // choices):
-            sent.append((_chunk(frame, index, delta, None), before + tokens if tokens else before))
+            sent.append((_chunk(frame, index, delta, None), max(least, before + tokens)))
         after = (index + 1) * reply.usage.output // choices + reply.usage.reasoning
         sent.append((_chunk(frame, index, {}, _FINISH_REASONS[reply.speech.ending]), after))
     if reply.ask.wants_usage:
