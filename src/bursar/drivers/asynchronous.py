@@ -174,7 +174,10 @@ class CallDriver:
                 self._drop()
                 return Whole(response.status, dict(response.headers), body, self._times(sent_at_s))
         except UpstreamFailed:
-            pass
+            if response.status != 200:
+                # The status says that the provider refused, and so bills nothing, whatever it meant to add.
+                self._drop()
+                return Whole(response.status, dict(response.headers), b"", self._times(sent_at_s))
         self._drop()
         return Cut(self.streaming, self._times(sent_at_s))
 

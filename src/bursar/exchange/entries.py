@@ -21,6 +21,7 @@ from bursar.exchange.planning import Plan
 from bursar.exchange.sending import Sending
 from bursar.wire.dialect import Answer
 
+# nginx's status for a client that is no longer there to be told.
 _CLIENT_LEFT = 499
 
 
@@ -48,8 +49,8 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         model=call.request.model,
         mode=call.mode,
         stream=call.request.stream,
-        status=_status(sending.last, outcome.answer),
-        http_status=_http_status(sending.last, outcome.answer),
+        status=Status.ABORTED if sending.client_left else _status(sending.last, outcome.answer),
+        http_status=client_status(outcome),
         latency_ms=_milliseconds(sent[-1].times.ended_at_s - arrival.at_s),
         overhead_us=max(0, round((sent[0].times.sent_at_s - arrival.at_s) * 1e6)),
         thread=call.place.thread.thread_id,
@@ -112,13 +113,16 @@ def _status(sent: Sent, answer: Answer | None) -> Status:
             return Status.ABORTED
 
 
-def _http_status(sent: Sent, answer: Answer | None) -> int:
+def client_status(outcome: Outcome) -> int:
     """Return the status that the client gets."""
-    match sent:
-        case Whole(status=200):
-            return 200 if answer is not None and answer.complete else 502
-        case Whole():
-            return sent.status
+    if outcome.sending.client_left:
+        return _CLIENT_LEFT
+    answer = outcome.answer
+    match outcome.sending.last:
+        case Whole(status=200) if answer is not None and answer.complete:
+            return 200
+        case Whole(status=status) if status >= 400:
+            return status
         case Ended() | Cut(streamed=True):
             return 200
         case Aborted():

@@ -10,7 +10,7 @@ from bursar.exchange.arrival import Arrival, attribute, chosen_mode
 from bursar.exchange.call import Call
 from bursar.exchange.costing import Bill, bill_estimated, bill_reported, nothing_billed
 from bursar.exchange.engine import Engine
-from bursar.exchange.entries import Outcome, write_entry
+from bursar.exchange.entries import Outcome, client_status, write_entry
 from bursar.exchange.headers import for_client
 from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.sending import Sending, send
@@ -20,9 +20,6 @@ from bursar.wire.dialects import DIALECTS
 Life = Generator[Effect, Any, Reply]
 
 _JSON = {"content-type": "application/json"}
-
-# What is told a client that is no longer there; kept in the ledger (nginx's status for it).
-_CLIENT_LEFT = 499
 
 
 def live(engine: Engine, arrival: Arrival) -> Life:
@@ -84,7 +81,7 @@ def _answer(call: Call, sending: Sending) -> Answer | None:
     """Return what the last attempt answered; None where nothing arrived that would be billed."""
     last = sending.last
     if isinstance(last, Whole):
-        return call.dialect.answer(last.body) if last.status == 200 else None
+        return call.dialect.answer(last.body, call.request) if last.status == 200 else None
     if sending.meter is not None and isinstance(last, Ended | Cut | Aborted):
         return sending.meter.answer()
     return None
@@ -97,7 +94,7 @@ def _bill(
     last = sending.last
     refused = isinstance(last, Whole) and last.status != 200
     unsent = isinstance(last, Unreachable) and not last.sent
-    if refused or unsent or (isinstance(last, Aborted) and sending.meter is None and call.request.stream):
+    if refused or unsent:
         return nothing_billed(call.request.terms)
     if answer is not None and answer.complete and answer.usage is not None:
         engine.calibration.learn(
@@ -127,17 +124,20 @@ def _own_headers(call: Call) -> dict[str, str]:
 def _reply(outcome: Outcome, sending: Sending, answer: Answer | None) -> Reply:
     last, call = sending.last, outcome.call
     own = {**_own_headers(call), **_amounts(outcome)}
+    status = client_status(outcome)
+    if sending.client_left or isinstance(last, Aborted):
+        return _fault(outcome, own, status, "the client closed the connection")
     match last:
         case Whole(status=200) if answer is not None and answer.complete:
             return Reply(200, {**for_client(last.headers), **own}, last.body)
         case Whole(status=200):
-            return _fault(outcome, own, 502, "the provider's answer cannot be read")
-        case Whole() if not last.headers.get("content-type", "").startswith("application/json"):
+            return _fault(outcome, own, status, "the provider's answer cannot be read")
+        case Whole() if not _is_error_in_json(last):
             passed = {k: v for k, v in last.headers.items() if k.lower() in {"retry-after", "request-id"}}
             text = f"the provider answered {last.status}, not in JSON"
-            return _fault(outcome, {**passed, **own}, last.status, text)
+            return _fault(outcome, {**passed, **own}, status, text)
         case Whole():
-            return Reply(last.status, {**for_client(last.headers), **own}, last.body)
+            return Reply(status, {**for_client(last.headers), **own}, last.body)
         case Ended() if sending.meter is not None:
             return Reply(200, own, _comment(outcome) + sending.meter.rest())
         case Cut(streamed=True) if sending.meter is not None:
@@ -145,11 +145,15 @@ def _reply(outcome: Outcome, sending: Sending, answer: Answer | None) -> Reply:
             error = call.dialect.error_event(fault, call.arrival.operation_id)
             return Reply(200, own, sending.meter.rest() + _comment(outcome) + error)
         case Unreachable():
-            return _fault(outcome, own, 502, last.reason)
-        case Aborted():
-            return _fault(outcome, own, _CLIENT_LEFT, "the client closed the connection")
+            return _fault(outcome, own, status, last.reason)
         case _:
-            return _fault(outcome, own, 502, "the provider broke its answer off")
+            return _fault(outcome, own, status, "the provider broke its answer off")
+
+
+def _is_error_in_json(whole: Whole) -> bool:
+    """Whether an answer can be passed on as the error that it says it is."""
+    content_type = whole.headers.get("content-type", "")
+    return whole.status >= 400 and bool(whole.body) and content_type.startswith("application/json")
 
 
 def _amounts(outcome: Outcome) -> dict[str, str]:

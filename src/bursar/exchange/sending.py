@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from bursar.effects import Aborted, Effect, Pause, Send, Sent, Times, Unreachable, Whole
+from bursar.effects import Effect, Pause, Send, Sent, Unreachable, Whole
 from bursar.exchange.call import Call
 from bursar.exchange.engine import UpstreamPolicy
 from bursar.ports import UpstreamRequest
@@ -26,11 +26,13 @@ class Sending(msgspec.Struct, frozen=True):
         failed: Attempts that were retried, in order.
         last: How the last attempt ended.
         meter: What the last attempt's stream passed through; None where none was asked for.
+        client_left: Whether the client left while nothing was under way: before a further attempt.
     """
 
     failed: tuple[Sent, ...]
     last: Sent
     meter: StreamMeter | None
+    client_left: bool = False
 
 
 def send(
@@ -63,11 +65,14 @@ def send(
         pause_s = _pause_before_retry(sent, len(failed), policy, arrival.operation_id)
         if pause_s is None or now_s + pause_s >= arrival.at_s + policy.deadline_s:
             return Sending(tuple(failed), sent, meter)
-        failed.append(sent)
         resumed_s: float | None = yield Pause(pause_s)
         if resumed_s is None:
-            return Sending(tuple(failed), Aborted(begun=False, times=Times(now_s, now_s)), None)
+            return Sending(tuple(failed), sent, meter, client_left=True)
         now_s = resumed_s
+        if now_s >= arrival.at_s + policy.deadline_s:
+            # The pause took longer than it should have, and a try without any time is none.
+            return Sending(tuple(failed), sent, meter)
+        failed.append(sent)
 
 
 def _pause_before_retry(sent: Sent, failures: int, policy: UpstreamPolicy, operation_id: str) -> float | None:
