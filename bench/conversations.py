@@ -21,7 +21,9 @@ def _body(draw: random.Random, number: int, size_bytes: int, model: str) -> byte
     while size < size_bytes:
         call = f"toolu_{number}_{len(messages)}"
         answer = _text(draw, 200)
-        result = json.dumps({"id": call, "status": "ok", "notes": _text(draw, 700), "price": draw.randint(1, 999)})
+        result = json.dumps(
+            {"id": call, "status": "ok", "notes": _text(draw, 700), "price": draw.randint(1, 999)}
+        )
         messages += [
             {
                 "role": "assistant",
@@ -35,7 +37,13 @@ def _body(draw: random.Random, number: int, size_bytes: int, model: str) -> byte
         size += 200 + len(answer) + len(result) + 120
     tools = [{"name": "look_up", "description": "Look a case up.", "input_schema": {"type": "object"}}]
     return json.dumps(
-        {"model": model, "max_tokens": 500, "system": "You help travellers.", "tools": tools, "messages": messages}
+        {
+            "model": model,
+            "max_tokens": 500,
+            "system": "You help travellers.",
+            "tools": tools,
+            "messages": messages,
+        }
     ).encode()
 
 

@@ -1,5 +1,6 @@
 """Starting the servers that a benchmark needs, and stopping just those."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ GATEWAY_CORE = 0
 
 
 @contextmanager
-def running(command: Sequence[str], *, port: int, core: int | None = None, ready: str = "/health/ready") -> Iterator[int]:
+def running(
+    command: Sequence[str], *, port: int, core: int | None = None, ready: str = "/health/ready"
+) -> Iterator[int]:
     """Run a server until the block ends; gives its process id.
 
     Args:
@@ -23,13 +26,20 @@ def running(command: Sequence[str], *, port: int, core: int | None = None, ready
         ready: A path that answers when it is up.
     """
     pinned = ["taskset", "-c", str(core)] if core is not None else []
-    process = subprocess.Popen([*pinned, *command], stdout=subprocess.DEVNULL, stderr=sys.stderr)
+    process = subprocess.Popen([*pinned, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _await_ready(process, f"http://127.0.0.1:{port}{ready}")
         yield process.pid
     finally:
         process.terminate()
         process.wait(20)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def bursar(*arguments: str) -> list[str]:

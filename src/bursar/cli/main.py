@@ -4,7 +4,9 @@ import sys
 
 import typer
 
+from bursar.cli.double import double
 from bursar.cli.prices import prices_app
+from bursar.cli.replay import replay
 from bursar.cli.report import report
 from bursar.cli.serve import serve
 from bursar.errors import BursarError, CallerMistake
@@ -19,7 +21,9 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(report)
+app.command()(replay)
 app.add_typer(prices_app, name="prices")
+app.command()(double)
 
 
 def run() -> None:
