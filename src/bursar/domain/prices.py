@@ -135,9 +135,7 @@ def cost(usage: Usage, price: Price, terms: Terms) -> tuple[CostLine, ...]:
     """
     if usage.other:
         raise UnpricedClass(price.model, ", ".join(usage.other))
-    geo_per_mille = price.geo_per_mille.get(terms.geo) if terms.geo else PER_MILLE
-    if geo_per_mille is None:
-        raise UnpricedClass(price.model, f'inference geography "{terms.geo}"')
+    geo_per_mille = _geo_per_mille(price, terms.geo)
     rates, steps, tier_per_mille = _tier(price, terms.tier)
     if steps:
         rates = _step_rates(rates, steps, usage.prompt_tokens)
@@ -156,6 +154,27 @@ def cost(usage: Usage, price: Price, terms: Terms) -> tuple[CostLine, ...]:
     if usage.web_search or usage.web_fetch:
         lines += _tool_lines(usage, price)
     return tuple(lines)
+
+
+def rates_under(price: Price, terms: Terms, prompt_tokens: int) -> tuple[Rates, int]:
+    """Return what a token costs under terms, for a prompt of this length.
+
+    Returns:
+        Nanodollars per million tokens by class, and the factor on all of them, in millionths.
+
+    Raises:
+        UnpricedClass: The tier or geography has no factor.
+    """
+    geo_per_mille = _geo_per_mille(price, terms.geo)
+    rates, steps, tier_per_mille = _tier(price, terms.tier)
+    return _step_rates(rates, steps, prompt_tokens), tier_per_mille * geo_per_mille
+
+
+def _geo_per_mille(price: Price, geo: str) -> int:
+    per_mille = price.geo_per_mille.get(geo) if geo else PER_MILLE
+    if per_mille is None:
+        raise UnpricedClass(price.model, f'inference geography "{geo}"')
+    return per_mille
 
 
 def _tier(price: Price, tier: str) -> tuple[Rates, tuple[PriceStep, ...], int]:

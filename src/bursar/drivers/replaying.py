@@ -1,0 +1,131 @@
+"""The replay driver: exchanges on virtual time, many at once, nothing ever waits."""
+
+import heapq
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from bursar.domain.ledger import Entry
+from bursar.effects import Count, Cut, Effect, Ended, Pause, Record, Reply, Send, Sent, Times, Whole
+from bursar.ports import Tokenizer, UpstreamRequest
+
+Exchange = Generator[Effect, Any, Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What an upstream answers on virtual time.
+
+    Attributes:
+        status: HTTP status.
+        headers: Headers, names in lower case.
+        body: The whole body, be it a stream's.
+        begins_at_s: When it begins.
+        ends_at_s: When it is complete.
+        begun: Told when it begins.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    begins_at_s: float
+    ends_at_s: float
+    begun: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """The other ends of one exchange.
+
+    Attributes:
+        respond: The upstream: given a request and the time.
+        record: Takes the ledger entry.
+        ended: Takes the client's reply.
+    """
+
+    respond: Callable[[UpstreamRequest, float], Response]
+    record: Callable[[Entry], None]
+    ended: Callable[[Reply], None]
+
+
+class ReplayDriver:
+    """Runs exchanges; time passes only where it is told to.
+
+    Args:
+        tokenizer: Counts texts.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+
+    def start(self, exchange: Exchange, player: Player, at_s: float) -> None:
+        """Start an exchange, and run it as far as it goes without time passing."""
+        self._resume(exchange, player, None, at_s)
+
+    def advance(self, to_s: float) -> None:
+        """Let time pass; what is due at `to_s` happens."""
+        while self._due and self._due[0][0] <= to_s:
+            heapq.heappop(self._due)[2]()
+
+    def finish(self) -> None:
+        """Let time pass until all exchanges have ended."""
+        self.advance(float("inf"))
+
+    def _resume(self, exchange: Exchange, player: Player, result: Any, now_s: float) -> None:
+        """Run an exchange until it has to wait, or has ended."""
+        while True:
+            try:
+                effect = exchange.send(result)
+            except StopIteration as stop:
+                player.ended(stop.value)
+                return
+            match effect:
+                case Count():
+                    result = self._tokenizer.count(effect.texts)
+                case Record():
+                    player.record(effect.entry)
+                    result = True
+                case Pause():
+                    until_s = now_s + effect.seconds
+                    self._resume_at(until_s, exchange, player, until_s)
+                    return
+                case Send():
+                    response = player.respond(effect.request, now_s)
+                    if response.ends_at_s > now_s:
+                        self._send(exchange, player, effect, response, now_s)
+                        return
+                    _begin(effect, response)
+                    result = _sent(effect, response, now_s)
+
+    def _send(
+        self, exchange: Exchange, player: Player, effect: Send, response: Response, now_s: float
+    ) -> None:
+        self._at(response.begins_at_s, lambda: _begin(effect, response))
+        self._at(
+            response.ends_at_s,
+            lambda: self._resume(exchange, player, _sent(effect, response, now_s), response.ends_at_s),
+        )
+
+    def _resume_at(self, at_s: float, exchange: Exchange, player: Player, result: Any) -> None:
+        self._at(at_s, lambda: self._resume(exchange, player, result, at_s))
+
+    def _at(self, at_s: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (at_s, next(self._numbers), action))
+
+
+def _begin(effect: Send, response: Response) -> None:
+    if response.status == 200:
+        response.begun(response.begins_at_s)
+        effect.begun(response.begins_at_s)
+
+
+def _sent(effect: Send, response: Response, sent_at_s: float) -> Sent:
+    times = Times(sent_at_s, response.ends_at_s)
+    meter = effect.meter
+    if meter is None or not response.headers.get("content-type", "").startswith("text/event-stream"):
+        return Whole(response.status, response.headers, response.body, times)
+    meter.feed(response.body)
+    return Ended(times) if meter.ended else Cut(streamed=True, times=times)
