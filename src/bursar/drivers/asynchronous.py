@@ -62,6 +62,7 @@ class CallDriver:
         self._client = client
         self._response: UpstreamResponse | None = None
         self._interrupted = False
+        self._sent = False
         self.streaming = False
 
     async def run(self, exchange: Exchange) -> Reply:
@@ -73,15 +74,13 @@ class CallDriver:
         Raises:
             CancelledError: The task was cancelled from outside; what was sent is recorded all the same.
         """
-        result: Any = None
-        while True:
-            try:
-                effect = exchange.send(result)
-            except StopIteration as stop:
-                reply: Reply = stop.value
-                break
-            result = await self._execute(effect)
+        try:
+            reply = await self._follow(exchange)
+        except BaseException:
+            self._drop()
+            raise
         if self._interrupted:
+            self._drop()
             raise asyncio.CancelledError
         return reply
 
@@ -98,6 +97,16 @@ class CallDriver:
         finally:
             response.close()
 
+    async def _follow(self, exchange: Exchange) -> Reply:
+        result: Any = None
+        while True:
+            try:
+                effect = exchange.send(result)
+            except StopIteration as stop:
+                reply: Reply = stop.value
+                return reply
+            result = await self._execute(effect)
+
     async def _execute(self, effect: Effect) -> Any:
         match effect:
             case Send():
@@ -113,7 +122,10 @@ class CallDriver:
         count = self._world.tokenizer.count
         if sum(map(len, effect.texts)) <= _COUNT_INLINE_CHARS:
             return count(effect.texts)
-        return await asyncio.to_thread(count, effect.texts)
+        counting = asyncio.ensure_future(asyncio.to_thread(count, effect.texts))
+        if self._sent:
+            await self._see_through(counting)
+        return await counting
 
     async def _pause(self, seconds: float) -> float | None:
         """Wait; None says that the client left meanwhile."""
@@ -128,21 +140,27 @@ class CallDriver:
     async def _record(self, entry: Entry) -> bool:
         """Commit an entry whatever happens to this task meanwhile."""
         commit = asyncio.ensure_future(self._world.ledger.record(entry))
-        while not commit.done():
-            try:
-                await asyncio.shield(commit)
-            except asyncio.CancelledError:
-                if commit.cancelled():
-                    raise
-                self._absorb(None)
-            except StoreFailed:
-                break
-        durable = commit.exception() is None
+        await self._see_through(commit)
+        try:
+            commit.result()
+        except StoreFailed:
+            durable = False
+        else:
+            durable = True
         self._world.observer.ended(entry, durable=durable)
         return durable
 
+    async def _see_through(self, work: asyncio.Future[Any]) -> None:
+        """Wait until some work is done, whatever happens to this task meanwhile."""
+        while not work.done():
+            try:
+                await asyncio.wait((work,))
+            except asyncio.CancelledError:
+                self._absorb(None)
+
     async def _send(self, effect: Send) -> Sent:
         sent_at_s = self._world.clock.now()
+        self._sent = True
         with _Watch(self._client) as watch:
             try:
                 return await self._attempt(effect, sent_at_s)
