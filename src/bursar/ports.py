@@ -46,7 +46,7 @@ class UpstreamRequest:
     Attributes:
         upstream: Name of the provider section, which has the base URL.
         method: HTTP method.
-        path: Path and query below the base URL.
+        path: Path and query below the base URL, percent-encoded.
         headers: All headers but the host and the framing.
         body: Body; empty for none.
         timeout_s: How long it may take, and how long it may be silent.

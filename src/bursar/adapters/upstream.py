@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from bursar.errors import UpstreamFailed
 from bursar.ports import UpstreamRequest
@@ -45,7 +46,8 @@ class HttpUpstream:
         try:
             response = await session.request(
                 request.method,
-                self._base_urls[request.upstream] + request.path,
+                # Encoded already: what a client wrote as %2F must not arrive as a slash.
+                URL(self._base_urls[request.upstream] + request.path, encoded=True),
                 data=request.body or None,
                 headers=request.headers,
                 timeout=timeout,
@@ -74,6 +76,7 @@ class HttpResponse:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._headers = _lowered(response.headers)
 
     @property
     def status(self) -> int:
@@ -81,9 +84,9 @@ class HttpResponse:
         return self._response.status
 
     @property
-    def headers(self) -> CIMultiDictProxy[str]:
-        """Headers; names match whatever their case."""
-        return self._response.headers
+    def headers(self) -> Mapping[str, str]:
+        """Headers, names in lower case."""
+        return self._headers
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield body bytes as they arrive.
@@ -115,6 +118,15 @@ class HttpResponse:
 
 
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+def _lowered(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    """Return headers with names in lower case; one that comes twice is joined (RFC 9110, 5.3)."""
+    lowered: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        lowered[key] = f"{lowered[key]}, {value}" if key in lowered else value
+    return lowered
 
 
 def _failure(error: Exception, *, sent: bool) -> UpstreamFailed:

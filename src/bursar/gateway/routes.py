@@ -8,6 +8,7 @@ nothing passes the meter by.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from urllib.parse import quote
 
 
 class Charge(Enum):
@@ -39,6 +40,10 @@ class Route:
     upstream_path: str
     below: bool = False
 
+
+# What may stand in a query (RFC 3986, 3.4), and what is encoded already. Anything else, such as a line's
+# end, is encoded before it goes upstream.
+_QUERY_SAFE = "%!$&'()*+,;=:@/?"
 
 _ANTHROPIC = "anthropic.messages"
 _OPENAI = "openai.chat"
@@ -82,9 +87,15 @@ def error_dialect(path: str, headers: Mapping[str, str]) -> str:
 
 
 def upstream_path(route: Route, path: str, query: str) -> str:
-    """Return the path and query to ask the provider for."""
-    target = route.upstream_path + path[len(route.path) :]
-    return f"{target}?{query}" if query else target
+    """Return the path and query to ask the provider for, percent-encoded.
+
+    Args:
+        route: The request's route.
+        path: Its path, decoded.
+        query: Its query as it came, in Latin-1.
+    """
+    target = route.upstream_path + quote(path[len(route.path) :], safe="/:@")
+    return f"{target}?{quote(query.encode('latin-1'), safe=_QUERY_SAFE)}" if query else target
 
 
 def _is_one_below(path: str, parent: str) -> bool:
