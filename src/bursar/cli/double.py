@@ -54,12 +54,7 @@ def double(
     the output generated until that was noticed; a whole answer that nobody waits for is billed whole.
     Refusals and injected failures bill nothing.
 
-    Examples:
-        bursar double --port 4010 --latency-ms 50 --tokens-per-s 80
-
-        bursar double --transcripts talks.jsonl --tools tools.json --error-rate 0.05
-
-    Then: `Anthropic(base_url="http://127.0.0.1:4010", api_key="any")`, or
+    In a client: `Anthropic(base_url="http://127.0.0.1:4010", api_key="any")`, or
     `OpenAI(base_url="http://127.0.0.1:4010/v1", api_key="any")`, and `GET /bill` shows what it cost.
     """
     # The server and the data are imported here: `bursar --help` should not wait for them.

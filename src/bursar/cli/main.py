@@ -5,6 +5,7 @@ import sys
 import typer
 
 from bursar.cli.double import double
+from bursar.cli.examples import examples
 from bursar.cli.prices import prices_app
 from bursar.cli.replay import replay
 from bursar.cli.report import report
@@ -19,11 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(serve)
-app.command()(report)
-app.command()(replay)
+app.command(epilog=examples("serve"))(serve)
+app.command(epilog=examples("report"))(report)
+app.command(epilog=examples("replay"))(replay)
 app.add_typer(prices_app, name="prices")
-app.command()(double)
+app.command(epilog=examples("double"))(double)
 
 
 def run() -> None:

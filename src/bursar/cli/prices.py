@@ -15,6 +15,7 @@ from bursar.adapters.price_data import (
     load_own_listings,
     load_price_book,
 )
+from bursar.cli.examples import examples
 from bursar.cli.price_tables import finding_rows, price_object, render_findings, render_prices
 from bursar.domain.price_book import PriceBook
 from bursar.domain.price_lint import Severity, lint
@@ -34,17 +35,7 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON; amounts are decimal text.")]
 
 
-@prices_app.command(
-    epilog="""Examples:
-
-    bursar prices show
-
-    bursar prices show claude-sonnet-4-6 gpt-6-astra
-
-    bursar prices show "claude-*" --at 2026-03-01
-
-    bursar prices show my-model --config bursar.toml --json"""
-)
+@prices_app.command(epilog=examples("prices show"))
 def show(
     models: Annotated[
         list[str] | None,
@@ -74,13 +65,7 @@ def show(
         render_prices(Console(), book, found, day, detailed=bool(models))
 
 
-@prices_app.command(
-    epilog="""Examples:
-
-    bursar prices check
-
-    bursar prices check --config bursar.toml --json"""
-)
+@prices_app.command(epilog=examples("prices check"))
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Look for prices that are probably wrong; exit 1 if some certainly are."""
     norms = load_norms()

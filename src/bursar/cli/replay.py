@@ -49,11 +49,6 @@ def replay(
 
     A traffic log's calls keep their model, times, answers and output tokens. A transcript's conversations
     are played one after another. What the prompts cost is worked out anew, by a model of the provider.
-
-    Examples:
-        bursar replay airline.jsonl --tools airline-tools.json --bound
-
-        bursar replay traffic.jsonl --config new.toml --by tenant,agent
     """
     settings = _settings(config, mode)
     keys = read_keys(by)

@@ -24,12 +24,7 @@ def serve(
 ) -> None:
     """Serve the gateway: point the official SDKs' `base_url` at it.
 
-    Examples:
-        bursar serve
-
-        bursar serve --port 4100 --upstream anthropic=http://127.0.0.1:4200
-
-    Then: `Anthropic(base_url="http://127.0.0.1:4100")`, `OpenAI(base_url="http://127.0.0.1:4100/v1")`, and
+    In a client: `Anthropic(base_url="http://127.0.0.1:4100")`, `OpenAI(base_url="http://127.0.0.1:4100/v1")`, and
     `bursar report` shows where the tokens went.
     """
     if workers != 1:

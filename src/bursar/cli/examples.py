@@ -1,0 +1,35 @@
+"""Examples below a command's `--help`."""
+
+_BY_COMMAND = {
+    "serve": (
+        "bursar serve",
+        "bursar serve --config bursar.toml",
+        "bursar serve --port 4100 --upstream anthropic=http://127.0.0.1:4010",
+    ),
+    "double": (
+        "bursar double --port 4010 --latency-ms 50 --tokens-per-s 80",
+        "bursar double --transcripts talks.jsonl --tools tools.json --error-rate 0.05",
+    ),
+    "demo": ("bursar demo", "bursar demo --transcripts talks.jsonl --tools tools.json"),
+    "replay": (
+        "bursar replay talks.jsonl --tools tools.json --bound",
+        "bursar replay traffic.jsonl --config new.toml --by tenant,agent",
+    ),
+    "report": (
+        "bursar report --by tenant,agent",
+        "bursar report --by conversation --since 24h --limit 20",
+        "bursar report --by component --since 2026-11-01 --json",
+    ),
+    "prices show": (
+        "bursar prices show",
+        "bursar prices show claude-sonnet-4-6 gpt-6-astra",
+        'bursar prices show "claude-*" --at 2026-03-01',
+        "bursar prices show my-model --config bursar.toml --json",
+    ),
+    "prices check": ("bursar prices check", "bursar prices check --config bursar.toml --json"),
+}
+
+
+def examples(command: str) -> str:
+    """Return a command's examples as the Markdown that Typer shows below its options."""
+    return "\n\n".join(["**Examples**", *(f"- `{line}`" for line in _BY_COMMAND[command])])
