@@ -24,8 +24,16 @@ _HOP_BY_HOP = frozenset(
     )
 )
 
+_VALUE_CHARS_MAX = 200
+
 # Never forwarded, whatever the settings: it is a secret between the client and us.
 _SECRET = f"{PREFIX}key"
+
+
+def header_text(text: str) -> str:
+    """Return text of any origin as a header's value: short, and without what could end the header."""
+    text = text[:_VALUE_CHARS_MAX]
+    return text if text.isprintable() else "".join([c if c.isprintable() else "?" for c in text])
 
 
 def for_provider(headers: Mapping[str, str], *, attribution: bool) -> dict[str, str]:

@@ -11,7 +11,7 @@ from bursar.exchange.call import Call
 from bursar.exchange.costing import Bill, bill_estimated, bill_reported, nothing_billed
 from bursar.exchange.engine import Engine
 from bursar.exchange.entries import Outcome, client_status, write_entry
-from bursar.exchange.headers import for_client
+from bursar.exchange.headers import for_client, header_text
 from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.sending import Sending, send
 from bursar.wire.dialect import Answer, Dialect, Fault
@@ -116,7 +116,7 @@ def _own_headers(call: Call) -> dict[str, str]:
     """Return Bursar's own response headers that are known before the answer is."""
     return {
         "x-bursar-operation-id": call.arrival.operation_id,
-        "x-bursar-model": call.request.model,
+        "x-bursar-model": header_text(call.request.model),
         "x-bursar-cache": "off",
     }
 

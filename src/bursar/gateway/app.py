@@ -1,10 +1,11 @@
 """The ASGI application."""
 
+import asyncio
 import hashlib
 import logging
 import traceback
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,19 @@ from bursar.wire.dialect import Dialect, Fault
 from bursar.wire.dialects import DIALECTS
 
 LOG = logging.getLogger("bursar.gateway")
+
+# How long shutdown waits for calls that were cancelled: they only have to be recorded yet.
+_LAST_CALLS_S = 10.0
+
+# How much of what a client wrote is shown to it again.
+_SHOWN_CHARS_MAX = 200
+
+_CLOSED = Fault(
+    503,
+    "api_error",
+    "the ledger cannot be written; calls are refused until it can (storage.on_store_failure)",
+)
+_OWN_FAULT = Fault(502, "api_error", "Bursar failed on this call; its log says why under this operation id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,8 @@ class Gateway:
         self._options = options
         self._health = health
         self._resources = resources
+        self._under_way = 0
+        self._all_ended = asyncio.Event()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -83,7 +99,16 @@ class Gateway:
             await send({"type": "lifespan.startup.complete"})
             await receive()
             self._health.ready = False
+            await self._await_calls()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _await_calls(self) -> None:
+        """Wait for calls under way to be recorded: a server cancels them, but does not wait for their end."""
+        self._all_ended.clear()
+        if self._under_way:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_CALLS_S):
+                    await self._all_ended.wait()
 
     async def _serve(self, scope: dict[str, Any], connection: Connection) -> None:
         method: str = scope["method"]
@@ -98,25 +123,27 @@ class Gateway:
         dialect = DIALECTS[route.dialect if route else error_dialect(path, headers)]
         try:
             if route is None:
-                fault = Fault(
-                    404, "not_found_error", f"Bursar serves no {method} {path}; see its README for routes"
-                )
-                await _refuse(connection, dialect, fault, operation_id)
+                asked = f"{method} {path}"[:_SHOWN_CHARS_MAX]
+                fault = Fault(404, "not_found_error", f"Bursar serves no {asked}; see its README for routes")
             elif not self._health.accepting:
-                fault = Fault(
-                    503, "api_error", 'the ledger cannot be written, and on_store_failure is "refuse"'
-                )
-                await _refuse(connection, dialect, fault, operation_id)
+                fault = _CLOSED
             else:
                 await self._route(route, scope, headers, connection, operation_id)
+                return
         except BodyTooLarge:
             limit = self._options.body_limit_bytes
             fault = Fault(
                 413, "request_too_large", f"the body is longer than {limit} bytes (server.body_limit_bytes)"
             )
-            await _refuse(connection, dialect, fault, operation_id)
         except ClientLeft:
             return
+        except Exception as error:  # noqa: BLE001 - The process boundary: a fault of ours must not reach a client as a trace.
+            _log(error, operation_id)
+            if connection.started:
+                await connection.end(dialect.error_event(_OWN_FAULT, operation_id))
+                return
+            fault = _OWN_FAULT
+        await _refuse(connection, dialect, fault, operation_id)
 
     async def _route(
         self,
@@ -155,22 +182,17 @@ class Gateway:
             body=body,
             credential=_credential(outgoing),
         )
-        await self._exchange(arrival, connection, dialect)
+        await self._exchange(arrival, connection)
 
-    async def _exchange(self, arrival: Arrival, connection: Connection, dialect: Dialect) -> None:
+    async def _exchange(self, arrival: Arrival, connection: Connection) -> None:
         driver = CallDriver(self._world, connection)
+        self._under_way += 1
         try:
             reply = await driver.run(live(self._engine, arrival))
-        except Exception as error:  # noqa: BLE001 - The process boundary: a fault of ours must not reach a client as a trace.
-            _log(error, arrival.operation_id)
-            fault = Fault(
-                502, "api_error", "Bursar failed on this call; its log says why under this operation id"
-            )
-            if driver.streaming:
-                await connection.end(dialect.error_event(fault, arrival.operation_id))
-            else:
-                await _refuse(connection, dialect, fault, arrival.operation_id)
-            return
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._all_ended.set()
         if driver.streaming:
             await connection.end(reply.body)
             await driver.finish()
@@ -183,11 +205,15 @@ class Gateway:
         """Pass on a request that costs nothing."""
         try:
             response = await self._world.upstream.send(request)
-            body = await response.read()
+            try:
+                body = await response.read()
+            finally:
+                response.close()
         except UpstreamFailed as failure:
             await _refuse(connection, dialect, Fault(502, "api_error", str(failure)), operation_id)
             return
-        await connection.answer(response.status, for_client(response.headers), body)
+        headers = {**for_client(response.headers), "x-bursar-operation-id": operation_id}
+        await connection.answer(response.status, headers, body)
 
     def _outgoing(self, upstream: str, headers: Mapping[str, str], operation_id: str) -> dict[str, str]:
         """Return the headers that go upstream, with the operator's own key where there is one."""

@@ -17,11 +17,16 @@ class ClientLeft(Exception):
 
 
 class Connection:
-    """One request and its response; fills `ports.Client`."""
+    """One request and its response; fills `ports.Client`.
+
+    Attributes:
+        started: Whether the head of a response was sent.
+    """
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
+        self.started = False
 
     async def body(self, headers: Mapping[str, str], limit_bytes: int) -> bytes:
         """Read the request's body.
@@ -55,6 +60,7 @@ class Connection:
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of a response."""
+        self.started = True
         await self._send(
             {
                 "type": "http.response.start",

@@ -16,18 +16,20 @@ class Health:
         store_is_well: Whether the ledger can be written.
         metrics: Writes all metrics in Prometheus's text form.
         admit_without_store: Whether calls are taken while the ledger cannot be written.
+        store_has_room: Whether a further entry could be kept until the ledger can be written.
         ready: Whether start-up is over and shutdown has not begun.
     """
 
     store_is_well: Callable[[], bool]
     metrics: Callable[[], bytes]
     admit_without_store: bool
+    store_has_room: Callable[[], bool] = lambda: True
     ready: bool = False
 
     @property
     def accepting(self) -> bool:
         """Whether calls are taken."""
-        return self.admit_without_store or self.store_is_well()
+        return self.store_is_well() or (self.admit_without_store and self.store_has_room())
 
     def answer(self, method: str, path: str) -> Reply | None:
         """Answer a path of our own; None for all others."""

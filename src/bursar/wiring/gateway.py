@@ -59,6 +59,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         ),
         Health(
             store_is_well=lambda: retained.is_well,
+            store_has_room=lambda: retained.has_room,
             metrics=metrics.text,
             admit_without_store=settings.storage.on_store_failure == "admit",
         ),
