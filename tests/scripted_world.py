@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -339,6 +339,13 @@ def check_sums(entry: Entry) -> None:
         f"{entry.operation_id}/{number}" for number in range(1, len(entry.attempts) + 1)
     ]
     assert (entry.http_status == 499) == (entry.status is Status.ABORTED)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Give other tasks turns until something is so, for five seconds at most."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - Conditions on plain values have no event to wait for.
+            await asyncio.sleep(0.0005)
 
 
 @asynccontextmanager

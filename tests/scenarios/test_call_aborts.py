@@ -9,20 +9,13 @@ import pytest
 from bursar.domain.ledger import CostBasis, Status
 from bursar.drivers import asynchronous
 from provider_answers import message, message_events
-from scripted_world import After, Answer, Never, Scene, WaitingClient, ask, no_task_left, stream, whole
+from scripted_world import After, Answer, Never, Scene, WaitingClient, ask, no_task_left, stream, until, whole
 
 
 @pytest.fixture(autouse=True)
 def _watch_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # The wait before anybody asks whether the client is there saves work, and means nothing else.
     monkeypatch.setattr(asynchronous, "_WATCH_AFTER_S", 0.001)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Give other tasks turns until something is so."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - Conditions on plain values have no event to wait for.
-            await asyncio.sleep(0.001)
 
 
 async def ended_by_leaving(scene: Scene, body: Any, ready: Callable[[], Any]) -> None:

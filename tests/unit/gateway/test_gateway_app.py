@@ -9,7 +9,7 @@ from asgi_client import ANTHROPIC_HEADERS, Asked, ask, get, post
 from bursar.errors import UpstreamFailed
 from gateway_scene import GatewayScene
 from provider_answers import completion, message, message_events
-from scripted_world import Answer, Never, chat, fails, no_task_left, stream, whole
+from scripted_world import Answer, Never, chat, fails, no_task_left, stream, until, whole
 from scripted_world import ask as question
 
 HTML = Answer(200, {"content-type": "text/html"}, [b"<html>"])
@@ -325,8 +325,7 @@ async def test_shutdown_waits_for_calls_under_way_before_it_closes_anything() ->
         await events.put({"type": "lifespan.startup"})
         assert await told.get() == "lifespan.startup.complete"
         call = asyncio.create_task(post(scene.app, "/v1/messages", question()))
-        while not scene.upstream.requests:  # noqa: ASYNC110 - A list has no event to wait for.
-            await asyncio.sleep(0)
+        await until(lambda: scene.upstream.requests)
         # A server cancels what is still under way, and ends the application's life at once.
         call.cancel()
         await events.put({"type": "lifespan.shutdown"})
