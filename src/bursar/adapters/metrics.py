@@ -1,83 +1,115 @@
-"""Metrics in Prometheus's form. Labels are bounded: nothing that a client chooses freely becomes one."""
+"""Metrics in Prometheus's form. Labels are bounded: nothing that a client chooses freely becomes one.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+Calls are counted in plain integers; families of samples are made only when somebody asks for them, which
+happens once for many thousands of calls.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from operator import add, attrgetter
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from bursar.domain.ledger import Entry
 from bursar.domain.money import NUSD_PER_USD
 from bursar.domain.usage import TokenClass
 
-_OVERHEAD_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
+_OVERHEAD_BUCKETS_US = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000)
+_US_PER_S = 1_000_000
+
+_TOKEN_CLASSES = tuple(token_class.value for token_class in TokenClass)
+_tokens_by_class = attrgetter(*_TOKEN_CLASSES)
 
 
-class Metrics:
+class Metrics(Collector):
     """Counts what ended. Fills `ports.Observer`.
 
-    Monetary counters are floats of dollars, since Prometheus knows nothing else; they are for graphs. The
+    Monetary samples are floats of dollars, since Prometheus knows nothing else; they are for graphs. The
     ledger has the truth.
     """
 
     def __init__(self) -> None:
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._tokens = [0] * len(_TOKEN_CLASSES)
+        self._cost_nusd = 0
+        self._baseline_nusd = 0
+        self._unknown_calls = 0
+        self._faults: Counter[str] = Counter()
+        self._failures = 0
+        # One more than there are bounds: calls beyond the last.
+        self._overheads = [0] * (len(_OVERHEAD_BUCKETS_US) + 1)
+        self._overhead_us = 0
         self._registry = CollectorRegistry()
-        self._calls = Counter(
-            "bursar_calls", "Calls that ended.", ["dialect", "status"], registry=self._registry
-        )
-        self._tokens = Counter(
-            "bursar_tokens", "Tokens billed, by class.", ["token_class"], registry=self._registry
-        )
-        self._cost = Counter("bursar_cost_usd", "Known cost of calls.", registry=self._registry)
-        self._baseline = Counter(
-            "bursar_baseline_usd",
-            "What the same calls would have cost as they came.",
-            registry=self._registry,
-        )
-        self._unknown = Counter(
-            "bursar_unknown_cost_calls", "Calls whose cost is unknown.", registry=self._registry
-        )
-        self._faults = Counter(
-            "bursar_faults",
-            "Techniques that failed, so that the call went out as it came.",
-            ["fault"],
-            registry=self._registry,
-        )
-        self._not_durable = Counter(
-            "bursar_ledger_failures", "Entries that could not be written at once.", registry=self._registry
-        )
-        self._overhead = Histogram(
-            "bursar_overhead_seconds",
-            "Time inside Bursar before sending.",
-            buckets=_OVERHEAD_BUCKETS_S,
-            registry=self._registry,
-        )
-        self._started = Gauge("bursar_up", "1 while the process serves.", registry=self._registry)
-        self._started.set(1)
-        # Looking a label up costs more than counting it; the combinations are few.
-        self._by_call: dict[tuple[str, str], Counter] = {}
-        self._by_class = {
-            token_class.value: self._tokens.labels(token_class.value) for token_class in TokenClass
-        }
+        self._registry.register(self)
 
     def ended(self, entry: Entry, *, durable: bool) -> None:
         """Learn that a call ended."""
-        key = (entry.dialect, entry.status.value)
-        calls = self._by_call.get(key)
-        if calls is None:
-            calls = self._by_call[key] = self._calls.labels(*key)
-        calls.inc()
-        self._overhead.observe(entry.overhead_us / 1e6)
+        self._calls[entry.dialect, entry.status.value] += 1
+        self._overheads[bisect_left(_OVERHEAD_BUCKETS_US, entry.overhead_us)] += 1
+        self._overhead_us += entry.overhead_us
         if entry.usage is not None:
-            for name, tokens in entry.usage.tokens().items():
-                self._by_class[name].inc(tokens)
+            self._tokens = list(map(add, self._tokens, _tokens_by_class(entry.usage)))
         if entry.cost_nusd is None:
-            self._unknown.inc()
+            self._unknown_calls += 1
         else:
-            self._cost.inc(entry.cost_nusd / NUSD_PER_USD)
+            self._cost_nusd += entry.cost_nusd
             baseline_nusd = entry.cost_nusd if entry.baseline_nusd is None else entry.baseline_nusd
-            self._baseline.inc(max(0, baseline_nusd) / NUSD_PER_USD)
-        for fault in entry.faults:
-            self._faults.labels(fault).inc()
+            self._baseline_nusd += max(0, baseline_nusd)
+        if entry.faults:
+            self._faults.update(entry.faults)
         if not durable:
-            self._not_durable.inc()
+            self._failures += 1
 
     def text(self) -> bytes:
         """Write all metrics."""
         return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+        """Yield what was counted, as Prometheus's client wants it."""
+        calls = CounterMetricFamily("bursar_calls", "Calls that ended.", labels=["dialect", "status"])
+        for key, count in self._calls.items():
+            calls.add_metric(key, count)
+        yield calls
+        tokens = CounterMetricFamily("bursar_tokens", "Tokens billed, by class.", labels=["token_class"])
+        for name, count in zip(_TOKEN_CLASSES, self._tokens, strict=True):
+            tokens.add_metric([name], count)
+        yield tokens
+        yield CounterMetricFamily(
+            "bursar_cost_usd", "Known cost of calls.", value=self._cost_nusd / NUSD_PER_USD
+        )
+        yield CounterMetricFamily(
+            "bursar_baseline_usd",
+            "What the same calls would have cost as they came.",
+            value=self._baseline_nusd / NUSD_PER_USD,
+        )
+        yield CounterMetricFamily(
+            "bursar_unknown_cost_calls", "Calls whose cost is unknown.", value=self._unknown_calls
+        )
+        faults = CounterMetricFamily(
+            "bursar_faults", "Techniques that failed, so that the call went out as it came.", labels=["fault"]
+        )
+        for fault, count in self._faults.items():
+            faults.add_metric([fault], count)
+        yield faults
+        yield CounterMetricFamily(
+            "bursar_ledger_failures", "Entries that could not be written at once.", value=self._failures
+        )
+        yield self._overhead()
+        yield GaugeMetricFamily("bursar_up", "1 while the process serves.", value=1)
+
+    def _overhead(self) -> HistogramMetricFamily:
+        buckets: list[tuple[str, float]] = []
+        below = 0
+        for bound_us, count in zip(_OVERHEAD_BUCKETS_US, self._overheads, strict=False):
+            below += count
+            buckets.append((str(bound_us / _US_PER_S), below))
+        buckets.append(("+Inf", below + self._overheads[-1]))
+        return HistogramMetricFamily(
+            "bursar_overhead_seconds",
+            "Time inside Bursar before sending.",
+            buckets=buckets,
+            sum_value=self._overhead_us / _US_PER_S,
+        )

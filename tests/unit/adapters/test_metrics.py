@@ -1,11 +1,8 @@
 """Metrics say what the ledger's entries say, in Prometheus's form."""
 
-import msgspec
-
 from bursar.adapters.metrics import Metrics
-from bursar.domain.ledger import CostBasis, Status
 from bursar.domain.usage import Usage
-from ledger_entries import make_entry
+from ledger_entries import entry, unpriced
 
 
 def _samples(metrics: Metrics) -> dict[str, float]:
@@ -15,14 +12,11 @@ def _samples(metrics: Metrics) -> dict[str, float]:
 
 def test_a_call_counts_by_dialect_and_status_its_tokens_by_class_and_its_money_in_dollars() -> None:
     metrics = Metrics()
-    entry = make_entry(
-        "op-1", usage=Usage(input=3, cache_read=40), cost_nusd=2_000_000, baseline_nusd=5_000_000
-    )
-    metrics.ended(entry, durable=True)
+    metrics.ended(unpriced("op-1"), durable=True)
     metrics.ended(entry, durable=True)
 
     samples = _samples(metrics)
-    assert samples[f'bursar_calls_total{{dialect="{entry.dialect}",status="ok"}}'] == 2
+    assert samples[f'bursar_calls_total{{dialect="{call.dialect}",status="ok"}}'] == 2
     assert samples['bursar_tokens_total{token_class="input"}'] == 6
     assert samples['bursar_tokens_total{token_class="cache_read"}'] == 80
     assert samples['bursar_tokens_total{token_class="output"}'] == 0
@@ -34,10 +28,7 @@ def test_a_call_counts_by_dialect_and_status_its_tokens_by_class_and_its_money_i
 
 def test_unknown_cost_is_counted_apart_and_adds_no_money() -> None:
     metrics = Metrics()
-    entry = make_entry(
-        "op-1", status=Status.CUT, usage=None, cost_nusd=None, baseline_nusd=None, basis=CostBasis.UNKNOWN
-    )
-    metrics.ended(entry, durable=True)
+    metrics.ended(unpriced("op-1"), durable=True)
 
     samples = _samples(metrics)
     assert samples["bursar_unknown_cost_calls_total"] == 1
@@ -47,7 +38,7 @@ def test_unknown_cost_is_counted_apart_and_adds_no_money() -> None:
 def test_overheads_are_counted_at_or_below_their_bound() -> None:
     metrics = Metrics()
     for overhead_us in (100, 101, 2_000_000):
-        metrics.ended(make_entry("op-1", overhead_us=overhead_us), durable=True)
+        metrics.ended(entry(overhead_us=overhead_us), durable=True)
 
     samples = _samples(metrics)
     assert samples['bursar_overhead_seconds_bucket{le="0.0001"}'] == 1
@@ -59,8 +50,8 @@ def test_overheads_are_counted_at_or_below_their_bound() -> None:
 
 def test_faults_are_counted_by_name_and_entries_that_were_not_written_at_once() -> None:
     metrics = Metrics()
-    metrics.ended(make_entry("op-1", faults=("decide", "look")), durable=False)
-    metrics.ended(msgspec.structs.replace(make_entry("op-2"), faults=("decide",)), durable=True)
+    metrics.ended(entry(faults=("decide", "look")), durable=False)
+    metrics.ended(entry(faults=("decide",)), durable=True)
 
     samples = _samples(metrics)
     assert samples['bursar_faults_total{fault="decide"}'] == 2
