@@ -24,8 +24,8 @@ def serve(
 ) -> None:
     """Serve the gateway: point the official SDKs' `base_url` at it.
 
-    In a client: `Anthropic(base_url="http://127.0.0.1:4100")`, `OpenAI(base_url="http://127.0.0.1:4100/v1")`, and
-    `bursar report` shows where the tokens went.
+    In a client: `Anthropic(base_url="http://127.0.0.1:4100")` or
+    `OpenAI(base_url="http://127.0.0.1:4100/v1")`. Then `bursar report` shows where the tokens went.
     """
     if workers != 1:
         raise BadSetting(
