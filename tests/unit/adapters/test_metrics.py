@@ -12,11 +12,12 @@ def _samples(metrics: Metrics) -> dict[str, float]:
 
 def test_a_call_counts_by_dialect_and_status_its_tokens_by_class_and_its_money_in_dollars() -> None:
     metrics = Metrics()
-    metrics.ended(unpriced("op-1"), durable=True)
-    metrics.ended(entry, durable=True)
+    call = entry(usage=Usage(input=3, cache_read=40), cost_nusd=2_000_000, baseline_nusd=5_000_000)
+    metrics.ended(call, durable=True)
+    metrics.ended(call, durable=True)
 
     samples = _samples(metrics)
-    assert samples[f'bursar_calls_total{{dialect="{call.dialect}",status="ok"}}'] == 2
+    assert samples['bursar_calls_total{dialect="anthropic.messages",status="ok"}'] == 2
     assert samples['bursar_tokens_total{token_class="input"}'] == 6
     assert samples['bursar_tokens_total{token_class="cache_read"}'] == 80
     assert samples['bursar_tokens_total{token_class="output"}'] == 0
