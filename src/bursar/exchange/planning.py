@@ -15,11 +15,15 @@ from bursar.policy.case import Case
 from bursar.policy.order import decide
 from bursar.view.rhythm import Prior, Return
 from bursar.wire.dialect import Edits
+from bursar.wire.raw_json import is_null, set_member
 
 # Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
 # a lone question most likely is not. Worth two observations.
 _LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
 _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
+
+
+_CACHE_OPTIONS = "prompt_cache_options"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -111,12 +115,21 @@ def _write(call: Call, layout: Layout, decisions: tuple[Decision, ...]) -> tuple
     marks = {layout.places[block]: mark for d in decisions for block, mark in d.marks.items()}
     for decision in decisions:
         fields.update(decision.fields)
+        if decision.implicit is not None:
+            fields[_CACHE_OPTIONS] = _with_cache_mode(call, implicit=decision.implicit)
     if not fields and not marks:
         return call.arrival.body, ()
     try:
         return call.dialect.write(call.request, Edits(marks, fields)), ()
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return call.arrival.body, ("write",)
+
+
+def _with_cache_mode(call: Call, *, implicit: bool) -> bytes:
+    """Return what the client says about caching, with the provider's own breakpoint on or off."""
+    said = call.request.fields.get(_CACHE_OPTIONS)
+    options = b"{}" if said is None or is_null(said) else said
+    return set_member(options, "mode", b'"implicit"' if implicit else b'"explicit"')
 
 
 def _with_decisions(
@@ -161,8 +174,8 @@ def _cache_options(call: Call) -> CacheOptions:
     """Read what a request says about caching as a whole. What is malformed says nothing."""
     fields = call.request.fields
     try:
-        if "prompt_cache_options" in fields:
-            said = msgspec.json.decode(fields["prompt_cache_options"], type=_CacheFields | None)
+        if _CACHE_OPTIONS in fields:
+            said = msgspec.json.decode(fields[_CACHE_OPTIONS], type=_CacheFields | None)
             if said is not None:
                 return CacheOptions(implicit=said.mode != "explicit", ttl=said.ttl)
         elif "prompt_cache_retention" in fields:
