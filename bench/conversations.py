@@ -16,13 +16,13 @@ def bodies(size_bytes: int, conversations: int = 2000, *, model: str = "claude-s
 
 
 def _body(draw: random.Random, number: int, size_bytes: int, model: str) -> bytes:
-    messages: list[dict[str, object]] = [{"role": "user", "content": f"case {number}: {_text(draw, 120)}"}]
+    messages: list[dict[str, object]] = [{"role": "user", "content": f"case {number}: {text(draw, 120)}"}]
     size = 400
     while size < size_bytes:
         call = f"toolu_{number}_{len(messages)}"
-        answer = _text(draw, 200)
+        answer = text(draw, 200)
         result = json.dumps(
-            {"id": call, "status": "ok", "notes": _text(draw, 700), "price": draw.randint(1, 999)}
+            {"id": call, "status": "ok", "notes": text(draw, 700), "price": draw.randint(1, 999)}
         )
         messages += [
             {
@@ -47,7 +47,8 @@ def _body(draw: random.Random, number: int, size_bytes: int, model: str) -> byte
     ).encode()
 
 
-def _text(draw: random.Random, length: int) -> str:
+def text(draw: random.Random, length: int) -> str:
+    """Return words of at least some length together."""
     words: list[str] = []
     size = 0
     while size < length:

@@ -12,13 +12,15 @@ import signal
 
 import uvloop
 
+ANSWER = "All right: the reservation is changed. Anything else?"
+
 MESSAGE = json.dumps(
     {
         "id": "msg_01",
         "type": "message",
         "role": "assistant",
         "model": "claude-sonnet-4-6",
-        "content": [{"type": "text", "text": "All right: the reservation is changed. Anything else?"}],
+        "content": [{"type": "text", "text": ANSWER}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
         "usage": {
