@@ -16,7 +16,7 @@ def bodies(size_bytes: int, conversations: int = 2000, *, model: str = "claude-s
 
 
 def _body(draw: random.Random, number: int, size_bytes: int, model: str) -> bytes:
-    messages: list[dict[str, object]] = [{"role": "user", "content": f"case {number}: {text(draw, 120)}"}]
+    messages: list[object] = [{"role": "user", "content": f"case {number}: {text(draw, 120)}"}]
     size = 400
     while size < size_bytes:
         call = f"toolu_{number}_{len(messages)}"

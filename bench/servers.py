@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ GATEWAY_CORE = 0
 @contextmanager
 def running(
     command: Sequence[str], *, port: int, core: int | None = None, ready: str = "/health/ready"
-) -> Iterator[int]:
+) -> Generator[int]:
     """Run a server until the block ends; gives its process id.
 
     Args:

@@ -4,6 +4,8 @@ Importing the package is cheap: it takes in no web framework, database driver, t
 The command line (`bursar --help`) is the way in; `docs/architecture.md` is the map of the inside.
 """
 
+__version__: str
+
 __all__ = ["__version__"]
 
 
