@@ -134,9 +134,9 @@ def run(bench: Bench, data: Path, models: Sequence[str], streams: Sequence[bool]
                     print(_row(what, direct, ours, time.perf_counter() - started), flush=True)
     limits = ", ".join(f"{trace.name} ≤ {trace.most:.2f}" for trace in TRACES)
     print(
-        f"\nMust be: claude-sonnet-4-6, one by one: {limits}; careful ≤ 1.000. ledger: the gateway's ledger − "
-        "the double's bill, in\nnanodollars: 0. baseline: what the ledger says it would have cost as sent, "
-        "over what it did cost as sent."
+        f"\nMust be: claude-sonnet-4-6, one by one: {limits}; careful ≤ 1.000.\n"
+        "ledger: the gateway's ledger − the double's bill, in nanodollars: must be 0.\n"
+        "baseline: what the ledger says it would have cost as sent, over what it did cost as sent."
     )
 
 

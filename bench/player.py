@@ -52,7 +52,7 @@ class Pace:
 
 def read_conversations(file: Path) -> list[Conversation]:
     """Read a file of transcripts."""
-    watching = Watching(Skipped(), lambda bad: print(bad), lambda _: None)
+    watching = Watching(Skipped(), print, lambda _: None)
     (items,) = open_recordings([str(file)], watching)
     return [item for item in items if isinstance(item, Conversation)]
 

@@ -55,8 +55,8 @@ def main() -> None:
                     off = 100 * (predicted - actual) / actual
                     worst = max(worst, abs(off)) if together == 1 else worst
                     print(
-                        f"{trace.name:24} {model:18} {together:8d} {predicted / 1e9:9.4f} {actual / 1e9:9.4f} "
-                        f"{off:+7.3f} %",
+                        f"{trace.name:24} {model:18} {together:8d} "
+                        f"{predicted / 1e9:9.4f} {actual / 1e9:9.4f} {off:+7.3f} %",
                         flush=True,
                     )
     print(f"\nMust be within {_MOST_PER_CENT} % one conversation after another; the worst is {worst:.3f} %.")
