@@ -120,10 +120,10 @@ def test_every_token_is_read_written_or_plain(rules: CacheRules, history: list[C
 @given(history=HISTORIES, call=calls())
 def test_a_look_changes_nothing(rules: CacheRules, history: list[Call], call: Call) -> None:
     cache, now_s = played(history, rules)
-    before = dict(cache._entries._entries)
+    before = dict(cache._entries)
     first = cache.look(call, call.marks, rules, now_s, call.options)
     assert cache.look(call, call.marks, rules, now_s, call.options) == first
-    assert cache._entries._entries == before
+    assert cache._entries == before
 
 
 @KINDS

@@ -50,8 +50,9 @@ def _latest(
     entries: CacheEntries, chain: Sequence[bytes], indexes: range, now_s: float
 ) -> tuple[int, Entry] | None:
     """Return the first live entry at the given indexes, which fall, and its index."""
+    get = entries.get
     for index in indexes:
-        entry = entries.live(chain[index], now_s)
-        if entry is not None:
+        entry = get(chain[index])
+        if entry is not None and entry.expires_s > now_s:
             return index, entry
     return None

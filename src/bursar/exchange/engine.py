@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from bursar.cachemodel.provider import ProviderCache
 from bursar.cachemodel.rules import CacheRuleBook, CacheRules
+from bursar.domain.bounded import BoundedDict
 from bursar.domain.calibration import Calibration
 from bursar.domain.price_book import PriceBook
 from bursar.domain.tokens import RatioBook
-from bursar.view.bounded import BoundedDict
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm
 from bursar.view.threads import ThreadIndex

@@ -6,8 +6,8 @@ lives; calls of known threads only prolong that life.
 
 from dataclasses import dataclass
 
+from bursar.domain.bounded import BoundedDict
 from bursar.domain.layout import Layout
-from bursar.view.bounded import BoundedDict
 from bursar.view.rhythm import Prior, Return, Rhythm
 
 _RATE_WINDOW_S = 300.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from bursar.view.bounded import BoundedDict
+from bursar.domain.bounded import BoundedDict
 
 SHORT_S = 300.0
 LONG_S = 3600.0

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import msgspec
 
 from bursar.domain.attribution import Attribution
+from bursar.domain.bounded import BoundedDict
 from bursar.domain.prompt import Piece, Role, digest
-from bursar.view.bounded import BoundedDict
 
 
 @dataclass(slots=True)
