@@ -1,0 +1,145 @@
+r"""Arrays of like rows as a table: what the rows share is written once, as a header, and the rest in lines.
+
+    [{"flight":"HAT1","from":"JFK","seats":{"economy":3,"business":1}},
+     {"flight":"HAT2","from":"JFK","seats":{"economy":0,"business":2}}]
+
+becomes
+
+    [{"flight","from":"JFK","seats":{"economy","business"}}
+    "HAT1",3,1
+    "HAT2",0,2]
+
+The header is the shape of a row. A name with a value has that value in every row; a name without one is a
+column, and each line gives the columns' values in the header's order, as JSON. `"name"?` is a column that
+some rows do not have: their cell is empty (which is not `null`). `*` is a column without a name, in an array.
+A line that begins with `+` is one more element of the array, a string, which is no row.
+
+JSON Lines take the same form without the brackets: a header, and one line for each line of the original.
+A line break stands nowhere in it but before a row, since JSON writes those of strings as `\n`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from bursar.policy.tool_results.json_values import (
+    DEPTH_MAX,
+    Number,
+    Value,
+    quote,
+    write_value,
+)
+from bursar.policy.tool_results.shapes import Cells, Elements, Members, Shape, find_shape, measure
+
+# A smaller saving in characters may be none in tokens: `"},{"` is one token, and so is `","`.
+_SAVED_CHARS_MIN = 12
+
+
+def encode_value(value: Value, depth: int = 0) -> str:
+    """Write a value without blanks, its arrays as tables where that is shorter.
+
+    Raises:
+        NoValue: It is nested deeper than `DEPTH_MAX`.
+    """
+    return write_value(value, _tabulate, depth)
+
+
+def encode_lines(documents: Sequence[Value]) -> str | None:
+    """Write JSON Lines as a table, or return None where that is not shorter.
+
+    Raises:
+        NoValue: A document is nested deeper than `DEPTH_MAX`.
+    """
+    # An array would open with a bracket, which is how a table inside an array opens.
+    if len(documents) < 2 or not isinstance(documents[0], dict):
+        return None
+    return _write_table(documents, 0)
+
+
+def _tabulate(rows: list[Value], depth: int) -> str | None:
+    last = rows[-1]
+    if type(last) is str and len(rows) > 2:
+        table = _write_table(rows[:-1], depth + 1)
+        return None if table is None else f"[{table}\n+{quote(last)}]"
+    table = _write_table(rows, depth + 1)
+    return None if table is None else f"[{table}]"
+
+
+def _write_table(rows: Sequence[Value], depth: int) -> str | None:
+    """Write header and lines; None where there is no shape in common, or no saving."""
+    shape = find_shape(rows, DEPTH_MAX - depth)
+    if shape is None or _saved_chars(shape, len(rows)) < _SAVED_CHARS_MIN:
+        return None
+    columns = list(_write_columns(shape, rows, depth))
+    shared = _find_shared(columns)
+    header = _write_header(shape, iter(shared))
+    varying = [column for column, text in zip(columns, shared, strict=True) if text is None]
+    return "\n".join([header, *map(",".join, zip(*varying, strict=True))])
+
+
+def _write_columns(shape: Shape, rows: Sequence[Value], depth: int) -> Iterator[list[str]]:
+    """Yield the cells of each column from left to right."""
+    match shape:
+        case Members(shapes):
+            objects = cast("Sequence[dict[str, Value]]", rows)
+            for name, inner in shapes.items():
+                if isinstance(inner, Cells) and inner.absent:
+                    yield [encode_value(row[name], depth + 1) if name in row else "" for row in objects]
+                else:
+                    yield from _write_columns(inner, [row[name] for row in objects], depth + 1)
+        case Elements(shapes):
+            arrays = cast("Sequence[list[Value]]", rows)
+            for place, inner in enumerate(shapes):
+                yield from _write_columns(inner, [row[place] for row in arrays], depth + 1)
+        case Cells():
+            yield _write_cells(rows, depth)
+
+
+def _write_cells(values: Sequence[Value], depth: int) -> list[str]:
+    kinds = set(map(type, values))
+    # Most columns hold one kind of scalar, which takes no call for each of its cells.
+    if kinds == {str}:
+        return list(map(quote, cast("Sequence[str]", values)))
+    if kinds == {Number}:
+        return list(cast("Sequence[Number]", values))
+    return [encode_value(value, depth) for value in values]
+
+
+def _find_shared(columns: Sequence[Sequence[str]]) -> list[str | None]:
+    """Return for each column the text that all its cells share, or None for one that stays in the rows."""
+    # A header holds no line break, so what is a table itself stays in the rows.
+    shared = [
+        column[0] if column.count(column[0]) == len(column) and "\n" not in column[0] else None
+        for column in columns
+    ]
+    # No row may be empty: one column that some rows do not have is not enough.
+    varying = [column for column, text in zip(columns, shared, strict=True) if text is None]
+    if not varying or (len(varying) == 1 and "" in varying[0]):
+        shared[next(place for place, text in enumerate(shared) if text is not None)] = None
+    return shared
+
+
+def _write_header(shape: Members | Elements, shared: Iterator[str | None]) -> str:
+    if isinstance(shape, Elements):
+        elements = [
+            (next(shared) or "*") if isinstance(inner, Cells) else _write_header(inner, shared)
+            for inner in shape.shapes
+        ]
+        return "[" + ",".join(elements) + "]"
+    members: list[str] = []
+    for name, inner in shape.shapes.items():
+        if isinstance(inner, Cells):
+            text = next(shared)
+            bare = quote(name) + ("?" if inner.absent else "")
+        else:
+            text = _write_header(inner, shared)
+            bare = ""
+        members.append(bare if text is None else f"{quote(name)}:{text}")
+    return "{" + ",".join(members) + "}"
+
+
+def _saved_chars(shape: Shape, count: int) -> int:
+    """Return by how much a table is shorter than JSON, at least: cells that all rows share save more."""
+    extent = measure(shape)
+    in_json = count * (extent.json_chars + 1) - 1 - extent.absent_chars
+    # Each line has a break before it, and commas between its cells.
+    return in_json - extent.header_chars - count * extent.columns
