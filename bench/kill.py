@@ -22,6 +22,7 @@ from bench.servers import bursar, free_port, running, stub
 from bursar.adapters.ledger.sqlite import LedgerReader
 
 _HEADERS = {"x-api-key": "bench", "anthropic-version": "2023-06-01"}
+_START_S = 15.0
 _ID_HEADER = b"x-bursar-operation-id: "
 
 
@@ -56,6 +57,9 @@ async def _kill_under_load(port: int, process_id: int, seconds: float, connectio
     answered: set[str] = set()
     requests = cycle(_requests())
     callers = [asyncio.create_task(_call(port, next(requests), answered)) for _ in range(connections)]
+    async with asyncio.timeout(_START_S):
+        while len(answered) < connections:  # noqa: ASYNC110 - The callers have no event to set.
+            await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     os.kill(process_id, signal.SIGKILL)
     await asyncio.gather(*callers)
