@@ -233,7 +233,8 @@ async def test_a_client_that_sends_half_a_request_and_leaves_disturbs_nobody(gat
 async def test_a_stopped_gateway_records_the_streams_that_it_breaks_off(
     provider_port: int, tmp_path: Path
 ) -> None:
-    (tmp_path / "bursar.toml").write_text(CONFIG.format(port=provider_port))
+    patient = CONFIG.format(port=provider_port).replace("timeout_s = 1", "timeout_s = 30")
+    (tmp_path / "bursar.toml").write_text(patient)
     async with provider_at(provider_port):
         with serving("serve", tmp_path, "--config", "bursar.toml") as served:
             async with aiohttp.ClientSession() as session:
