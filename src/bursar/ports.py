@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from bursar.domain.ledger import Entry
 
@@ -35,6 +38,65 @@ class Ledger(Protocol):
 
         Raises:
             StoreFailed: It could not be made durable.
+        """
+        ...
+
+
+class ContentKind(StrEnum):
+    """What content is kept for; equal keys of different kinds never meet."""
+
+    RESPONSE = "response"
+    MEMO = "memo"
+    RESULT = "result"
+
+
+class ContentKey(msgspec.Struct, frozen=True):
+    """Names one piece of content.
+
+    Attributes:
+        tenant: Whose it is. No other tenant can read or replace it, whatever key it knows.
+        kind: What it is kept for.
+        digest: What names it among the tenant's contents of this kind: a digest that nobody can forge,
+            never text.
+    """
+
+    tenant: str
+    kind: ContentKind
+    digest: bytes
+
+
+class ContentStore(Protocol):
+    """Keeps content for a while: answers, summaries, full tool results.
+
+    It is bounded; what was used least lately leaves first, and anything may be lost at any time. So losing
+    it costs money, never correctness, and a store that fails holds nothing: no call fails by it.
+    """
+
+    async def get(self, key: ContentKey, now_s: float) -> bytes | None:
+        """Return what is kept under a key; None for nothing, or nothing that could be read."""
+        ...
+
+    async def put(self, key: ContentKey, content: bytes, ttl_s: float, now_s: float) -> bool:
+        """Keep content, in place of what is kept under its key, until its time to live has passed.
+
+        Returns:
+            Whether `get` would find it now. False: it is too large, or the store cannot keep up.
+        """
+        ...
+
+    async def delete_tenant(self, tenant: str) -> int:
+        """Delete all that is kept for a tenant, for good. Returns how many pieces of content that were.
+
+        Raises:
+            StoreFailed: Some of it may still be there.
+        """
+        ...
+
+    async def purge(self, now_s: float) -> int:
+        """Delete what has outlived its time. Returns how many pieces of content that were.
+
+        Raises:
+            StoreFailed: It could not be deleted; `get` returns none of it all the same.
         """
         ...
 
