@@ -1,5 +1,6 @@
-"""A dict that forgets its oldest entries in batches."""
+"""Dicts that forget their oldest entries in batches."""
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -24,3 +25,34 @@ class BoundedDict(dict[K, V], Generic[K, V]):
         if len(self) > self._items_max:
             for old in list(self)[: max(1, self._items_max // 8)]:
                 del self[old]
+
+
+class WeighedDict(dict[K, V], Generic[K, V]):
+    """A dict whose values together weigh at most `weight_max`; `keep` makes an item the newest.
+
+    Args:
+        weight_max: How much may be kept.
+        weigh: Says how much a value weighs: always the same for one value.
+    """
+
+    def __init__(self, weight_max: int, weigh: Callable[[V], int]) -> None:
+        super().__init__()
+        self._weight_max = weight_max
+        self._weigh = weigh
+        self._weight = 0
+
+    def keep(self, key: K, value: V) -> None:
+        """Set an item and make it the newest."""
+        old = self.pop(key, None)
+        if old is not None:
+            self._weight -= self._weigh(old)
+        self[key] = value
+        self._weight += self._weigh(value)
+        if self._weight > self._weight_max:
+            self._evict(self._weight_max - self._weight_max // 8)
+
+    def _evict(self, weight: int) -> None:
+        for key in list(self):
+            if self._weight <= weight:
+                break
+            self._weight -= self._weigh(self.pop(key))

@@ -5,9 +5,9 @@ to turn. A prompt's chain of digests names each of its prefixes; that is what a 
 thread and a memo are keyed by. No text is kept here.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
 import xxhash
 
 
@@ -40,6 +40,7 @@ class ContentClass(StrEnum):
     JSON = "json"
     CODE = "code"
     CJK = "cjk"
+    MEDIA = "media"  # Images, documents, recordings: their tokens are the provider's formula, not a text's.
 
 
 class Role(StrEnum):
@@ -51,8 +52,7 @@ class Role(StrEnum):
     TOOL = "tool"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True, gc=False):
     """A cache mark: the prefix that ends with its block is to be kept for a time to live.
 
     Attributes:
@@ -62,8 +62,7 @@ class Mark:
     ttl: str
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(msgspec.Struct, frozen=True, gc=False):
     """One content block, as far as it is the same wherever it stands.
 
     Attributes:
@@ -83,8 +82,7 @@ class Block:
     mark: Mark | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """One member of a section's list: a tool definition, a system block, or a whole message.
 
     Attributes:
@@ -92,15 +90,16 @@ class Piece:
         blocks: Its blocks, in order; never empty.
         echo: For an assistant's message, a digest of its text and tool-call ids only: what a client
             sends back of a response, however else it writes it. Empty for others.
+        features: What it holds that a dialect asks about of whole prompts, such as images.
     """
 
     role: Role
     blocks: tuple[Block, ...]
     echo: bytes = b""
+    features: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a block stands: `section[piece]`, its block `block`."""
 
     section: Section
@@ -108,8 +107,7 @@ class Place:
     block: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(msgspec.Struct, frozen=True):
     """A whole prompt: pieces in prompt order, and what distinguishes equal text under other settings.
 
     Attributes:
@@ -136,6 +134,23 @@ class Prompt:
     def pieces(self) -> tuple[Piece, ...]:
         """All pieces in prompt order."""
         return self.tools + self.system + self.messages
+
+
+# A client that moves its cache marks writes the last few messages anew at each turn.
+_REWRITTEN_MAX = 8
+
+
+def shared_start(known: tuple[Piece, ...], pieces: tuple[Piece, ...]) -> int:
+    """Return how many pieces two prompts share from the start, as far as that is cheap to tell.
+
+    Remembered pieces are the same objects, so that comparing them takes nanoseconds. Prompts that differ
+    earlier than in the last few pieces of the shorter one are taken to share nothing.
+    """
+    count = min(len(known), len(pieces))
+    least = max(0, count - _REWRITTEN_MAX)
+    while count > least and known[count - 1] is not pieces[count - 1]:
+        count -= 1
+    return count if known[:count] == pieces[:count] else 0
 
 
 digest = xxhash.xxh3_128_digest

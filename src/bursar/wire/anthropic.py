@@ -3,16 +3,18 @@
 Sources: PROVIDERS' facts and the types of the anthropic SDK 2.12, checked 2026-11-24.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bursar.domain.prices import Terms
-from bursar.domain.prompt import Mark, Piece, Prompt, Section
+from bursar.domain.prompt import Mark, Prompt, Section
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
 from bursar.wire.anthropic_prompt import (
+    CITATIONS,
+    IMAGES,
     MARK_FIELD,
+    WEB_SEARCH,
     read_mark,
     read_message,
     read_system_block,
@@ -22,9 +24,16 @@ from bursar.wire.anthropic_prompt import (
 )
 from bursar.wire.anthropic_stream import AnthropicMeter, read_answer
 from bursar.wire.dialect import Answer, Edits, Fault, Reading, Request, StreamMeter
-from bursar.wire.drafts import PieceReader
-from bursar.wire.memo import PieceMemo
-from bursar.wire.splicing import MarkField, check_marks, mark_block, mark_content, marks_by_section
+from bursar.wire.drafts import ArrayDraft, PieceReader
+from bursar.wire.memo import NO_RUN, PieceMemo
+from bursar.wire.splicing import (
+    MarkField,
+    check_marks,
+    mark_block,
+    mark_content,
+    marks_by_section,
+    splice_elements,
+)
 
 NAME = "anthropic.messages"
 
@@ -32,11 +41,6 @@ _TOOL_TAG, _SYSTEM_TAG, _MESSAGE_TAG = b"at", b"as", b"am"
 
 _SECTION_FIELDS = {section: section.value for section in Section}
 _MARKS = MarkField(MARK_FIELD, write_mark)
-
-# Cheap looks at raw bytes: quotes inside JSON strings are escaped, so these match structure only.
-_IMAGE = re.compile(rb'"type"\s*:\s*"image"')
-_CITATIONS = re.compile(rb'"citations"\s*:\s*\{\s*"enabled"\s*:\s*true')
-_WEB_SEARCH = re.compile(rb'"type"\s*:\s*"web_search_')
 
 
 class AnthropicMessages:
@@ -48,17 +52,23 @@ class AnthropicMessages:
         """Parse a request body; see `Dialect.read`."""
         fields = raw.read_body(body)
         head = _read_head(fields)
-        reader = PieceReader(memo)
-        tools = _read_tools(fields, reader)
-        system = _read_system(fields, reader)
-        elements = raw.read_array(raw.required(fields, "messages", ""), "messages")
-        if not elements:
-            raise BadRequest("at least one message is required", place="messages")
-        messages = reader.take(elements, "messages", _MESSAGE_TAG, read_message)
         contents = {name: bytes(value) for name, value in fields.items()}
+        reader = PieceReader(memo)
+        tools = _read_tools(contents, reader)
+        system = _read_system(contents, reader)
+        raw.required(fields, "messages", "")
+        messages = reader.take(contents["messages"], "messages", _MESSAGE_TAG, read_message)
+        if not messages.known.pieces and not messages.pieces:
+            raise BadRequest("at least one message is required", place="messages")
 
         def finish(counts: Sequence[int]) -> Request:
             reader.finish(counts)
+            runs = {
+                "tools": reader.close(tools) if tools is not None else NO_RUN,
+                "system": reader.close(system) if system is not None else NO_RUN,
+                "messages": reader.close(messages),
+            }
+            features = runs["tools"].features | runs["messages"].features
             return Request(
                 dialect=NAME,
                 fields=contents,
@@ -69,13 +79,15 @@ class AnthropicMessages:
                 terms=head.terms,
                 wants_usage=True,
                 prompt=Prompt(
-                    tools=tuple(tools),
-                    system=tuple(system),
-                    messages=tuple(messages),
-                    system_salt=_system_salt(contents),
-                    messages_salt=_messages_salt(contents),
+                    tools=runs["tools"].pieces,
+                    system=runs["system"].pieces,
+                    messages=runs["messages"].pieces,
+                    system_salt=_system_salt(contents, features),
+                    messages_salt=_messages_salt(contents, features),
                     auto_mark=head.auto_mark,
                 ),
+                piece_ends={name: run.ends for name, run in runs.items()},
+                features=features,
             )
 
         return Reading(texts=reader.texts(), finish=finish)
@@ -83,10 +95,11 @@ class AnthropicMessages:
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
         check_marks(request.prompt, edits, _SECTION_FIELDS)
-        fields: dict[str, raw.Slice] = {**request.fields, **edits.fields}
+        fields = {**request.fields, **edits.fields}
         for section, pieces in marks_by_section(edits.marks).items():
             try:
-                fields[section.value] = _mark_section(section, fields[section.value], pieces)
+                ends = None if section.value in edits.fields else request.piece_ends[section.value]
+                fields[section.value] = _mark_section(section, fields[section.value], ends, pieces)
             except LookupError:
                 raise ValueError(f"a mark is to be set in {section.value} where there is nothing") from None
         return raw.join_object(fields)
@@ -143,35 +156,32 @@ def _read_head(fields: raw.RawObject) -> _Head:
     )
 
 
-def _read_tools(fields: raw.RawObject, reader: PieceReader) -> list[Piece]:
+def _read_tools(fields: Mapping[str, bytes], reader: PieceReader) -> ArrayDraft | None:
     tools = fields.get("tools")
     if tools is None or raw.is_null(tools):
-        return []
-    return reader.take(raw.read_array(tools, "tools"), "tools", _TOOL_TAG, read_tool)
+        return None
+    return reader.take(tools, "tools", _TOOL_TAG, read_tool)
 
 
-def _read_system(fields: raw.RawObject, reader: PieceReader) -> list[Piece]:
+def _read_system(fields: Mapping[str, bytes], reader: PieceReader) -> ArrayDraft | None:
     system = fields.get("system")
     if system is None or raw.is_null(system):
-        return []
+        return None
     if raw.is_text(system):
-        return reader.take([system], "system", _SYSTEM_TAG, read_system_text)
-    return reader.take(raw.read_array(system, "system"), "system", _SYSTEM_TAG, read_system_block)
+        return reader.take_one(system, "system", _SYSTEM_TAG, read_system_text)
+    return reader.take(system, "system", _SYSTEM_TAG, read_system_block)
 
 
-def _system_salt(fields: Mapping[str, bytes]) -> bytes:
+def _system_salt(fields: Mapping[str, bytes], features: frozenset[str]) -> bytes:
     """What keeps cached tools but not the rest: speed, web search, citations (PROVIDERS' table)."""
-    citations = b'"citations"' in fields["messages"] and _CITATIONS.search(fields["messages"])
-    web_search = b'"web_search_' in fields.get("tools", b"") and _WEB_SEARCH.search(fields["tools"])
-    fast = fields.get("speed") == b'"fast"'
     return (
-        (b"fast;" if fast else b"")
-        + (b"web_search;" if web_search else b"")
-        + (b"citations;" if citations else b"")
+        (b"fast;" if fields.get("speed") == b'"fast"' else b"")
+        + (b"web_search;" if WEB_SEARCH in features else b"")
+        + (b"citations;" if CITATIONS in features else b"")
     )
 
 
-def _messages_salt(fields: Mapping[str, bytes]) -> bytes:
+def _messages_salt(fields: Mapping[str, bytes], features: frozenset[str]) -> bytes:
     """What keeps cached tools and system but not messages: tool_choice, thinking, images (the same).
 
     An absent `tool_choice` means `auto`. An absent `thinking` is not the same as a disabled one: what it
@@ -184,26 +194,29 @@ def _messages_salt(fields: Mapping[str, bytes]) -> bytes:
         salt += b"" if compact == b'{"type":"auto"}' else b"tool_choice=" + compact + b";"
     if thinking is not None and not raw.is_null(thinking):
         salt += b"thinking=" + raw.compact(thinking) + b";"
-    if b'"image"' in fields["messages"] and _IMAGE.search(fields["messages"]):
+    if IMAGES in features:
         salt += b"images;"
     return salt
 
 
 def _mark_section(
-    section: Section, value: raw.Slice, pieces: Mapping[int, Mapping[int, Mark | None]]
+    section: Section,
+    value: bytes,
+    ends: Sequence[int] | None,
+    pieces: Mapping[int, Mapping[int, Mark | None]],
 ) -> bytes:
     if section is Section.SYSTEM and raw.is_text(value):
         return mark_content(value, pieces[0], _MARKS)
-    elements: list[raw.Slice] = [*raw.read_array(value, section.value)]
-    for number, marks in pieces.items():
+
+    def mark(number: int, element: bytes) -> bytes:
         if section is Section.MESSAGES:
-            elements[number] = _mark_message(elements[number], marks)
-        else:
-            elements[number] = mark_block(elements[number], marks[0], _MARKS)
-    return raw.join_array(elements)
+            return _mark_message(element, pieces[number])
+        return mark_block(element, pieces[number][0], _MARKS)
+
+    return splice_elements(value, ends, pieces, mark)
 
 
-def _mark_message(message: raw.Slice, marks: Mapping[int, Mark | None]) -> bytes:
+def _mark_message(message: bytes, marks: Mapping[int, Mark | None]) -> bytes:
     members: dict[str, raw.Slice] = {**raw.read_object(message, "")}
     members["content"] = mark_content(members["content"], marks, _MARKS)
     return raw.join_object(members)

@@ -4,7 +4,8 @@ A block's canonical content leaves `cache_control` out, at the block itself and 
 `content`; a string is one text block. What is nested in a tool result or a document counts as part of it.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -17,6 +18,16 @@ from bursar.wire.images import ANTHROPIC_IMAGE_TOKENS_MAX, anthropic_image_token
 
 MARK_FIELD = "cache_control"
 _DEFAULT_TTL = "5m"
+
+# What the provider's cache asks about the prompt as a whole (`Piece.features`).
+IMAGES, CITATIONS, WEB_SEARCH = "images", "citations", "web_search"
+
+# Cheap looks at raw bytes: quotes inside JSON strings are escaped, so these match structure only.
+_IN_MESSAGES = (
+    (IMAGES, b'"image"', re.compile(rb'"type"\s*:\s*"image"')),
+    (CITATIONS, b'"citations"', re.compile(rb'"citations"\s*:\s*\{\s*"enabled"\s*:\s*true')),
+)
+_IN_TOOLS = ((WEB_SEARCH, b'"web_search_', re.compile(rb'"type"\s*:\s*"web_search_')),)
 
 # A role that we do not know is the provider's to judge; its content is attributed as a user's.
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
@@ -39,7 +50,7 @@ def read_tool(value: msgspec.Raw, place: str) -> PieceDraft:
         markable=not deferred,
         mark=mark,
     )
-    return PieceDraft(role=Role.SYSTEM, blocks=[block])
+    return PieceDraft(role=Role.SYSTEM, blocks=[block], features=_features(value, _IN_TOOLS))
 
 
 def read_system_block(value: msgspec.Raw, place: str) -> PieceDraft:
@@ -77,7 +88,13 @@ def read_message(value: msgspec.Raw, place: str) -> PieceDraft:
     else:
         found = raw.kind(content)
         raise BadRequest(f"a string or an array of blocks was expected, found {found}", place=content_place)
-    return PieceDraft(role=role, blocks=blocks, head=role_name.encode(), echo=echo)
+    return PieceDraft(role, blocks, role_name.encode(), echo, _features(value, _IN_MESSAGES))
+
+
+def _features(value: msgspec.Raw, signs: Iterable[tuple[str, bytes, re.Pattern[bytes]]]) -> frozenset[str]:
+    """Return the features whose signs an element shows, in raw JSON; most show none."""
+    content = bytes(value)
+    return frozenset([name for name, word, sign in signs if word in content and sign.search(content)])
 
 
 def read_mark(value: msgspec.Raw | None, place: str) -> Mark | None:
@@ -177,22 +194,23 @@ def _read_container(members: raw.RawObject, content: msgspec.Raw, kind: BlockKin
     parts = raw.read_array(content, place)
     drafts = [_read_block(part, f"{place}[{i}]", ContentClass.CHAT) for i, part in enumerate(parts)]
     text = "".join([draft.text for draft in drafts])
+    extra_tokens = sum([draft.extra_tokens for draft in drafts])
     rest = {name: value for name, value in members.items() if name != "content"}
     return BlockDraft(
         kind=kind,
-        content_class=classify_result(text),
+        content_class=classify_result(text, extra_tokens),
         content=_content(rest) + b"\0" + b"\0".join([draft.content for draft in drafts]),
         text=text,
-        extra_tokens=sum(draft.extra_tokens for draft in drafts),
+        extra_tokens=extra_tokens,
         mark=next((draft.mark for draft in reversed(drafts) if draft.mark), None),
     )
 
 
-def _read_image(members: raw.RawObject, place: str, prose: ContentClass) -> BlockDraft:
+def _read_image(members: raw.RawObject, place: str, _: ContentClass) -> BlockDraft:
     source = raw.read_object(raw.required(members, "source", place), f"{place}.source")
     data = raw.optional_text(source, "data", f"{place}.source")
     tokens = anthropic_image_tokens(data) if data else ANTHROPIC_IMAGE_TOKENS_MAX
-    return BlockDraft(BlockKind.IMAGE, prose, _content(members), extra_tokens=tokens)
+    return BlockDraft(BlockKind.IMAGE, ContentClass.MEDIA, _content(members), extra_tokens=tokens)
 
 
 def _read_document(members: raw.RawObject, place: str, prose: ContentClass) -> BlockDraft:
@@ -208,7 +226,7 @@ def _read_document(members: raw.RawObject, place: str, prose: ContentClass) -> B
         return BlockDraft(BlockKind.OTHER, classify(text, prose), content, text)
     data = source.get("data")
     tokens = document_tokens(len(memoryview(data)) if data is not None else 0)
-    return BlockDraft(BlockKind.OTHER, prose, content, titles, extra_tokens=tokens)
+    return BlockDraft(BlockKind.OTHER, ContentClass.MEDIA, content, titles, extra_tokens=tokens)
 
 
 def _read_other(members: raw.RawObject, place: str, prose: ContentClass) -> BlockDraft:

@@ -10,6 +10,7 @@ import re
 from bursar.domain.prompt import ContentClass
 
 _SAMPLE_CHARACTERS = 2_000
+_CHARACTERS_PER_TOKEN = 4
 
 # Hiragana to CJK ideographs, Hangul syllables, compatibility ideographs, full-width forms.
 _CJK = re.compile(r"[぀-鿿가-힯豈-﫿＀-￯]")
@@ -58,8 +59,16 @@ def classify(text: str, prose: ContentClass) -> ContentClass:
     return prose
 
 
-def classify_result(text: str) -> ContentClass:
-    """Classify a tool's result: `JSON` where it begins and ends as an object or array does."""
+def classify_result(text: str, media_tokens: int = 0) -> ContentClass:
+    """Classify a tool's result: `JSON` where it begins and ends as an object or array does.
+
+    Args:
+        text: Its text.
+        media_tokens: Tokens of images and files in it. Where they are the greater part, with some four
+            characters of text to a token, it counts as `MEDIA`.
+    """
+    if media_tokens and len(text) < _CHARACTERS_PER_TOKEN * media_tokens:
+        return ContentClass.MEDIA
     first, last = text[:1], text[-1:]
     if first.isspace() or last.isspace():
         stripped = text.strip()

@@ -25,6 +25,8 @@ class Request(msgspec.Struct, frozen=True):
         terms: What it asks to be billed under.
         wants_usage: Whether the client asked for usage on a stream (always so at Anthropic).
         prompt: Its prompt.
+        piece_ends: For arrays of pieces, by field: where each element ends in the field's raw JSON.
+        features: What the prompt's pieces hold, together (`Piece.features`).
     """
 
     dialect: str
@@ -36,6 +38,8 @@ class Request(msgspec.Struct, frozen=True):
     terms: Terms
     wants_usage: bool
     prompt: Prompt
+    piece_ends: Mapping[str, Sequence[int]] = msgspec.field(default_factory=dict[str, Sequence[int]])
+    features: frozenset[str] = frozenset()
 
 
 class Reading(msgspec.Struct, frozen=True):

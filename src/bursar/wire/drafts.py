@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-import xxhash
 
 from bursar.domain.prompt import Block, BlockKind, ContentClass, Mark, Piece, Role, digest
+from bursar.wire import raw_json as raw
 from bursar.wire.content import classify
-from bursar.wire.memo import PieceMemo
+from bursar.wire.memo import PieceMemo, Run
 
 
 @dataclass(slots=True)
@@ -47,12 +47,14 @@ class PieceDraft:
         blocks: Its blocks, in order; at least one.
         head: What distinguishes its first block beyond its content: role and name.
         echo: As `Piece.echo`.
+        features: As `Piece.features`.
     """
 
     role: Role
     blocks: list[BlockDraft]
     head: bytes = b""
     echo: bytes = b""
+    features: frozenset[str] = frozenset()
 
     def finish(self, counts: Sequence[int]) -> Piece:
         """Make the piece, given the tokens of its texts in order."""
@@ -75,11 +77,33 @@ class PieceDraft:
                 )
             )
             head = b""
-        return Piece(role=self.role, blocks=tuple(finished), echo=self.echo)
+        return Piece(role=self.role, blocks=tuple(finished), echo=self.echo, features=self.features)
 
     def texts(self) -> list[str]:
         """The texts to count, in order."""
         return [block.text for block in self.blocks if block.text]
+
+
+Parse = Callable[[msgspec.Raw, str], PieceDraft]
+
+
+@dataclass(slots=True)
+class ArrayDraft:
+    """One array, while it is read.
+
+    Attributes:
+        content: Its raw JSON.
+        tag: Tells dialects and sections apart where raw bytes are equal.
+        known: The part that was remembered.
+        pieces: Those beyond it; gaps are filled by `PieceReader.finish`.
+        ends: Where each of these ends in `content`.
+    """
+
+    content: bytes
+    tag: bytes
+    known: Run
+    pieces: list[Piece]
+    ends: list[int]
 
 
 class PieceReader:
@@ -94,37 +118,41 @@ class PieceReader:
         self._drafts: dict[bytes, PieceDraft] = {}
         self._gaps: list[tuple[list[Piece], int, bytes]] = []
 
-    def take(
-        self,
-        elements: Sequence[msgspec.Raw],
-        place: str,
-        tag: bytes,
-        parse: Callable[[msgspec.Raw, str], PieceDraft],
-    ) -> list[Piece]:
+    def take(self, content: bytes, place: str, tag: bytes, parse: Parse) -> ArrayDraft:
         """Look up the pieces of one array, by their raw bytes, and draft the unknown.
 
         Args:
-            elements: Its raw elements.
+            content: Its raw JSON.
             place: Its path, such as `messages`.
             tag: Tells dialects and sections apart where raw bytes are equal.
-            parse: Drafts one element, given its path; may raise BadRequest.
-
-        Returns:
-            The pieces; gaps in it are filled by `finish`.
+            parse: Drafts one element, which must be an object, given its path; may raise BadRequest.
         """
-        name = xxhash.xxh3_128_digest
-        get = self._memo.get
-        pieces: list[Piece] = []
-        for index, element in enumerate(elements):
-            key = name(element) + tag
-            piece = get(key)
-            if piece is None:
-                piece = _GAP
-                if key not in self._drafts:
-                    self._drafts[key] = parse(element, f"{place}[{index}]")
-                self._gaps.append((pieces, index, key))
-            pieces.append(piece)
-        return pieces
+        known = self._memo.beginning(content, tag)
+        array = ArrayDraft(content, tag, known, [], [])
+        before = len(known.pieces)
+        end = known.ends[-1] if before else 0
+        for index, element in enumerate(_rest(content, end, place), before):
+            array.pieces.append(self._find(array, element, f"{place}[{index}]", parse))
+            # Between elements there is nothing but white space and a comma.
+            end = content.index(b"{", end) + len(memoryview(element))
+            array.ends.append(end)
+        return array
+
+    def take_one(self, content: bytes, place: str, tag: bytes, parse: Parse) -> ArrayDraft:
+        """Look up, or draft, one piece that stands where an array might."""
+        array = ArrayDraft(content, tag, _NOTHING, [], [len(content)])
+        array.pieces.append(self._find(array, msgspec.Raw(content), place, parse))
+        return array
+
+    def _find(self, array: ArrayDraft, element: msgspec.Raw, place: str, parse: Parse) -> Piece:
+        key = digest(element) + array.tag
+        piece = self._memo.get(key)
+        if piece is not None:
+            return piece
+        if key not in self._drafts:
+            self._drafts[key] = parse(element, place)
+        self._gaps.append((array.pieces, len(array.pieces), key))
+        return _GAP
 
     def texts(self) -> list[str]:
         """The texts of all drafts, in order."""
@@ -141,6 +169,50 @@ class PieceReader:
             self._memo.put(key, finished[key])
         for pieces, index, key in self._gaps:
             pieces[index] = finished[key]
+
+    def close(self, array: ArrayDraft) -> Run:
+        """Return all pieces of an array, after `finish`, and remember them together."""
+        known, pieces = array.known, array.pieces
+        if not pieces:
+            return known
+        lasting = _lasting(pieces, whole=not known.pieces)
+        if lasting:
+            begun = _extend(known, pieces[:lasting], array.ends[:lasting])
+            self._memo.keep_beginning(array.content, array.tag, begun)
+            if lasting == len(pieces):
+                return begun
+        return _extend(known, pieces, array.ends)
+
+
+def _extend(run: Run, pieces: list[Piece], ends: list[int]) -> Run:
+    features = run.features
+    for piece in pieces:
+        if piece.features:
+            features |= piece.features
+    return Run((*run.pieces, *pieces), (*run.ends, *ends), features)
+
+
+def _rest(content: bytes, end: int, place: str) -> list[msgspec.Raw]:
+    """Split what an array holds behind an offset, at which an element ends (0: its start)."""
+    if not end:
+        return raw.read_array(content, place)
+    rest = content[end:].lstrip()
+    # What follows an element is a comma, or the end.
+    return raw.read_array(b"[" + rest[1:], place) if rest[:1] == b"," else []
+
+
+def _lasting(pieces: list[Piece], *, whole: bool) -> int:
+    """Return how many new pieces of an array will come again as they are.
+
+    From where marks stand, clients write pieces anew at the next turn. Where the whole array is new, marks
+    far from its end are taken to stay.
+    """
+    first = max(0, len(pieces) - _MARKED_MAX) if whole else 0
+    for count in range(first, len(pieces)):
+        for block in pieces[count].blocks:
+            if block.mark is not None:
+                return count
+    return len(pieces)
 
 
 def draft_text(text: str, prose: ContentClass, mark: Mark | None = None) -> BlockDraft:
@@ -170,6 +242,11 @@ def echo_digest(texts: Iterable[str], tool_call_ids: Iterable[str]) -> bytes:
     """
     return digest("\0".join(("".join(texts), *tool_call_ids)).encode())
 
+
+# How many pieces at an array's end a client may mark anew at each turn.
+_MARKED_MAX = 8
+
+_NOTHING = Run()
 
 # Stands in a list until the piece's texts are counted.
 _GAP = Piece(role=Role.SYSTEM, blocks=())

@@ -10,22 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bursar.domain.prices import Terms
-from bursar.domain.prompt import Mark, Piece, Prompt, Role, Section, digest
+from bursar.domain.prompt import Mark, Prompt, Role, Section, digest
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
 from bursar.wire.dialect import Answer, Edits, Fault, Reading, Request, StreamMeter
-from bursar.wire.drafts import PieceReader
+from bursar.wire.drafts import ArrayDraft, PieceReader
 from bursar.wire.memo import PieceMemo
-from bursar.wire.openai_prompt import MARK_FIELD, message_reader, read_tool, write_mark
+from bursar.wire.openai_prompt import LONG_MARKS, LONG_TTL, MARK_FIELD, message_reader, read_tool, write_mark
 from bursar.wire.openai_stream import OpenAIMeter, read_answer
 from bursar.wire.openai_usage import read_terms
-from bursar.wire.splicing import MarkField, check_marks, mark_content, marks_by_section
+from bursar.wire.splicing import MarkField, check_marks, mark_content, marks_by_section, splice_elements
 
 NAME = "openai.chat"
 
 _TOOL_TAG, _MESSAGE_TAG = b"ot", b"om"
 _DEFAULT_TTL = "30m"
-_LONG_TTL = "12h"
 _SECTION_FIELDS = {Section.TOOLS: "tools", Section.SYSTEM: "messages", Section.MESSAGES: "messages"}
 
 
@@ -38,20 +37,21 @@ class OpenAIChat:
         """Parse a request body; see `Dialect.read`."""
         fields = raw.read_body(body)
         head = _read_head(fields)
-        reader = PieceReader(memo)
-        tools = _read_tools(fields, reader)
-        elements = raw.read_array(raw.required(fields, "messages", ""), "messages")
-        if not elements:
-            raise BadRequest("at least one message is required", place="messages")
-        ttl = _default_ttl(fields)
-        messages = reader.take(elements, "messages", _MESSAGE_TAG + ttl.encode(), message_reader(ttl))
         contents = {name: bytes(value) for name, value in fields.items()}
+        reader = PieceReader(memo)
+        tools = _read_tools(contents, reader)
+        raw.required(fields, "messages", "")
+        ttl = _default_ttl(fields)
+        tag = _MESSAGE_TAG + ttl.encode()
+        messages = reader.take(contents["messages"], "messages", tag, message_reader(ttl))
+        if not messages.known.pieces and not messages.pieces:
+            raise BadRequest("at least one message is required", place="messages")
 
         def finish(counts: Sequence[int]) -> Request:
             reader.finish(counts)
-            front = next(
-                (i for i, piece in enumerate(messages) if piece.role is not Role.SYSTEM), len(messages)
-            )
+            run = reader.close(messages)
+            pieces = run.pieces
+            front = next((i for i, piece in enumerate(pieces) if piece.role is not Role.SYSTEM), len(pieces))
             return Request(
                 dialect=NAME,
                 fields=contents,
@@ -62,11 +62,13 @@ class OpenAIChat:
                 terms=head.terms,
                 wants_usage=head.wants_usage,
                 prompt=Prompt(
-                    tools=tuple(tools),
-                    system=tuple(messages[:front]),
-                    messages=tuple(messages[front:]),
+                    tools=reader.close(tools).pieces if tools is not None else (),
+                    system=pieces[:front],
+                    messages=pieces[front:],
                     system_salt=_system_salt(contents),
                 ),
+                piece_ends={"messages": run.ends},
+                features=run.features,
             )
 
         return Reading(texts=reader.texts(), finish=finish)
@@ -74,7 +76,7 @@ class OpenAIChat:
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
         check_marks(request.prompt, edits, _SECTION_FIELDS)
-        fields: dict[str, raw.Slice] = {**request.fields, **edits.fields}
+        fields = {**request.fields, **edits.fields}
         marks = marks_by_section(edits.marks)
         front = len(request.prompt.system)
         messages = marks.get(Section.SYSTEM, {}) | {
@@ -83,13 +85,16 @@ class OpenAIChat:
         if messages:
             ttl = _default_ttl(fields)
             field = MarkField(MARK_FIELD, lambda mark: write_mark(mark, ttl))
-            elements: list[raw.Slice] = [*raw.read_array(fields["messages"], "messages")]
+            ends = None if "messages" in edits.fields else request.piece_ends["messages"]
             try:
-                for number, blocks in messages.items():
-                    elements[number] = _mark_message(elements[number], blocks, field)
+                fields["messages"] = splice_elements(
+                    fields["messages"],
+                    ends,
+                    messages,
+                    lambda number, element: _mark_message(element, messages[number], field),
+                )
             except LookupError:
                 raise ValueError("a mark is to be set in messages where there is nothing") from None
-            fields["messages"] = raw.join_array(elements)
         return raw.join_object(fields)
 
     def usage_request_fields(self, request: Request) -> Mapping[str, bytes]:
@@ -152,15 +157,13 @@ def _read_head(fields: raw.RawObject) -> _Head:
     )
 
 
-def _read_tools(fields: raw.RawObject, reader: PieceReader) -> list[Piece]:
+def _read_tools(fields: Mapping[str, bytes], reader: PieceReader) -> ArrayDraft | None:
     """Read the tools; `functions` is the older name."""
-    pieces: list[Piece] = []
     for name in ("tools", "functions"):
         value = fields.get(name)
         if value is not None and not raw.is_null(value):
-            pieces = reader.take(raw.read_array(value, name), name, _TOOL_TAG, read_tool)
-            break
-    return pieces
+            return reader.take(value, name, _TOOL_TAG, read_tool)
+    return None
 
 
 def _default_ttl(fields: Mapping[str, raw.Slice]) -> str:
@@ -178,10 +181,9 @@ def _writes_last_12h(request: Request) -> bool:
 
     Usage does not tell the lifetimes apart; where a request mixes them, all count as the dearer.
     """
-    if _default_ttl(request.fields) == _LONG_TTL:
+    if _default_ttl(request.fields) == LONG_TTL:
         return True
-    pieces = request.prompt.system + request.prompt.messages
-    return any(block.mark and block.mark.ttl == _LONG_TTL for piece in pieces for block in piece.blocks)
+    return LONG_MARKS in request.features
 
 
 def _system_salt(fields: Mapping[str, bytes]) -> bytes:

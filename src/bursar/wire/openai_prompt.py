@@ -17,6 +17,10 @@ from bursar.wire.drafts import BlockDraft, PieceDraft, draft_text, echo_digest
 from bursar.wire.images import OPENAI_IMAGE_TOKENS, OPENAI_LOW_DETAIL_TOKENS, audio_tokens, document_tokens
 
 MARK_FIELD = "prompt_cache_breakpoint"
+LONG_TTL = "12h"
+
+# That a client set marks of the long lifetime, which usage does not tell (`Piece.features`).
+LONG_MARKS = "long_marks"
 
 # A role that we do not know is the provider's to judge; its content is attributed as a user's.
 _ROLES = {
@@ -67,9 +71,19 @@ def message_reader(default_ttl: str) -> Callable[[msgspec.Raw, str], PieceDraft]
         else:
             blocks = parts
         head = role_name + "\0" + raw.optional_text(message, "name", place)
-        return PieceDraft(role, blocks or [draft_text("", ContentClass.CHAT)], head.encode(), echo)
+        return PieceDraft(
+            role=role,
+            blocks=blocks or [draft_text("", ContentClass.CHAT)],
+            head=head.encode(),
+            echo=echo,
+            features=_features(blocks),
+        )
 
     return read
+
+
+def _features(blocks: list[BlockDraft]) -> frozenset[str]:
+    return frozenset([LONG_MARKS for block in blocks if block.mark and block.mark.ttl == LONG_TTL])
 
 
 def read_mark(value: msgspec.Raw | None, place: str, default_ttl: str) -> Mark | None:
@@ -120,11 +134,11 @@ def _read_part(value: msgspec.Raw, place: str, prose: ContentClass, default_ttl:
     elif part_type == "file":
         data = raw.optional_object(members, "file").get("file_data")
         tokens = document_tokens(len(memoryview(data)) if data is not None else 0)
-        draft = BlockDraft(BlockKind.OTHER, prose, _content(members), extra_tokens=tokens)
+        draft = BlockDraft(BlockKind.OTHER, ContentClass.MEDIA, _content(members), extra_tokens=tokens)
     elif part_type == "input_audio":
         data = raw.optional_object(members, "input_audio").get("data")
         tokens = audio_tokens(len(memoryview(data)) if data is not None else 0)
-        draft = BlockDraft(BlockKind.OTHER, prose, _content(members), extra_tokens=tokens)
+        draft = BlockDraft(BlockKind.OTHER, ContentClass.MEDIA, _content(members), extra_tokens=tokens)
     else:
         content = _content(members)
         text = raw.optional_text(members, "refusal", place) or content.decode()
@@ -137,19 +151,20 @@ def _read_image(members: raw.RawObject, place: str) -> BlockDraft:
     image = raw.read_object(raw.required(members, "image_url", place), f"{place}.image_url")
     low = raw.optional_text(image, "detail", f"{place}.image_url") == "low"
     tokens = OPENAI_LOW_DETAIL_TOKENS if low else OPENAI_IMAGE_TOKENS
-    return BlockDraft(BlockKind.IMAGE, ContentClass.CHAT, _content(members), extra_tokens=tokens)
+    return BlockDraft(BlockKind.IMAGE, ContentClass.MEDIA, _content(members), extra_tokens=tokens)
 
 
 def _join_result(message: raw.RawObject, parts: list[BlockDraft], place: str) -> BlockDraft:
     """Join a tool's message into one block. It takes a mark at its last part."""
     text = "".join([part.text for part in parts])
     call_id = raw.optional_text(message, "tool_call_id", place)
+    extra_tokens = sum([part.extra_tokens for part in parts])
     return BlockDraft(
         kind=BlockKind.TOOL_RESULT,
-        content_class=classify_result(text),
+        content_class=classify_result(text, extra_tokens),
         content=b"\0".join([call_id.encode(), *(part.content for part in parts)]),
         text=text,
-        extra_tokens=sum(part.extra_tokens for part in parts),
+        extra_tokens=extra_tokens,
         markable=bool(parts) and parts[-1].markable,
         mark=next((part.mark for part in reversed(parts) if part.mark), None),
     )

@@ -40,7 +40,7 @@ def read_body(body: bytes) -> RawObject:
     Raises:
         BadRequest: It is no JSON object in UTF-8.
     """
-    if not body.strip():
+    if not body or body.isspace():
         raise BadRequest("the body is empty; a JSON object was expected")
     if not body.isascii():
         try:
@@ -101,6 +101,16 @@ def read_array(value: Slice, place: str) -> list[msgspec.Raw]:
         return _ARRAY.decode(value)
     except REFUSALS:
         raise BadRequest(f"an array was expected, found {kind(value)}", place=place) from None
+
+
+def element_ends(array: bytes) -> list[int]:
+    """Return where each element of an array of objects ends in its bytes."""
+    ends: list[int] = []
+    end = 0
+    for element in _ARRAY.decode(array):
+        end = array.index(b"{", end) + len(memoryview(element))
+        ends.append(end)
+    return ends
 
 
 def read_text(value: Slice, place: str) -> str:
@@ -196,7 +206,7 @@ def join_object(members: Mapping[str, Slice]) -> bytes:
 
 def join_array(elements: Iterable[Slice]) -> bytes:
     """Write an array from raw elements."""
-    return b"[" + b",".join([bytes(element) for element in elements]) + b"]"
+    return b"[" + b",".join(elements) + b"]"
 
 
 def set_member(value: Slice, name: str, member: bytes | None) -> bytes:

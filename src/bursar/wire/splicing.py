@@ -1,6 +1,6 @@
 """Setting and taking away cache marks in raw bytes, whatever the dialect's field for them is called."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bursar.domain.prompt import Mark, Place, Prompt, Section
@@ -14,6 +14,33 @@ class MarkField:
 
     name: str
     write: Callable[[Mark], bytes]
+
+
+def splice_elements(
+    array: bytes, ends: Sequence[int] | None, numbers: Iterable[int], write: Callable[[int, bytes], bytes]
+) -> bytes:
+    """Write some elements of an array of objects anew; every other byte stays.
+
+    Args:
+        array: Its raw JSON.
+        ends: Where each element ends in it; None where that is not known.
+        numbers: The elements to write.
+        write: Gives an element's new bytes, from its number and its bytes.
+
+    Raises:
+        LookupError: There is no such element.
+    """
+    if ends is None:
+        ends = raw.element_ends(array)
+    parts: list[bytes] = []
+    done = 0
+    for number in sorted(numbers):
+        # Between elements there is nothing but white space and a comma.
+        start = array.index(b"{", ends[number - 1] if number else 0)
+        parts += (array[done:start], write(number, array[start : ends[number]]))
+        done = ends[number]
+    parts.append(array[done:])
+    return b"".join(parts)
 
 
 def mark_content(content: raw.Slice, marks: Mapping[int, Mark | None], field: MarkField) -> bytes:

@@ -1,6 +1,7 @@
-from dataclasses import replace
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
 from bursar.domain.layout import lay_out
 from bursar.domain.prompt import (
@@ -18,7 +19,7 @@ from bursar.domain.prompt import (
 from bursar.domain.tokens import Basis, Overhead, TokenRatios
 
 PLAIN = TokenRatios("plain", dict.fromkeys(ContentClass, 1000), Basis.EXACT)
-ADDING = replace(
+ADDING = dataclasses.replace(
     PLAIN, overhead=Overhead(request_tokens=3, tools_tokens=300, system_tokens=2, message_tokens=4)
 )
 FIVE = Mark("5m")
