@@ -8,18 +8,42 @@ import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from bursar.errors import BadSetting
 from bursar.settings.prices import PriceSection
 
 Mode = Literal["observe", "optimise", "passthrough"]
 
+# How much of a wrong value is shown.
+_SHOWN_CHARS_MAX = 80
+
 PUBLIC_BASE_URLS = {
     "anthropic": "https://api.anthropic.com",
     "openai": "https://api.openai.com/v1",
 }
+
+
+def _check_url(url: str) -> str:
+    """Check a base URL: what is wrong with it now would otherwise fail every call."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+        parts = None
+    if not sound or parts is None or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        raise PydanticCustomError(
+            "url", "Input should be a URL as the SDK's base_url takes it, such as https://api.anthropic.com"
+        )
+    if "@" in parts.netloc:
+        raise PydanticCustomError(
+            "url", "Input should hold no user name or password; name a key by api_key_env"
+        )
+    return url
 
 
 class Section(BaseModel):
@@ -57,7 +81,7 @@ class Provider(Section):
         retries_max: Further attempts after one that failed before anything reached the client.
     """
 
-    base_url: Annotated[str, Field(pattern="^https?://[^/]+")] | None = None
+    base_url: Annotated[str, AfterValidator(_check_url)] | None = None
     api_key_env: str | None = None
     forward_attribution: bool | None = None
     connect_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10
@@ -125,6 +149,8 @@ def load(file: str | None) -> Settings:
         raise BadSetting(f"is not UTF-8 (byte {error.start})", place=file) from None
     except tomllib.TOMLDecodeError as error:
         raise BadSetting(f"is not TOML: {error}", place=file) from None
+    except RecursionError:
+        raise BadSetting("is not TOML: it is nested too deeply", place=file) from None
     return parse(table, file)
 
 
@@ -146,7 +172,9 @@ def _describe(problem: dict[str, Any]) -> str:
     location: tuple[str | int, ...] = problem["loc"]
     key = ".".join(str(part) for part in location)
     if problem["type"] != "extra_forbidden":
-        return f"{key}: {problem['msg']} (found {problem['input']!r})"
+        found = repr(problem["input"])
+        shown = found if len(found) <= _SHOWN_CHARS_MAX else f"{found[:_SHOWN_CHARS_MAX]}…"
+        return f"{key}: {problem['msg']} (found {shown})"
     known = _known_keys(location[:-1])
     near = difflib.get_close_matches(str(location[-1]), known, 1)
     mend = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
