@@ -3,10 +3,10 @@
 import json
 import random
 
-_WORDS = (
-    "reservation flight economy baggage refund customer policy payment gold member cancel change seat "
-    "date confirm details certificate insurance passenger airport segment total amount please thank"
-).split()
+_WORDS = """
+    reservation flight economy baggage refund customer policy payment gold member cancel change seat date
+    confirm details certificate insurance passenger airport segment total amount please thank
+""".split()  # noqa: SIM905 - a text of words reads better than a column of them
 
 
 def bodies(size_bytes: int, conversations: int = 2000, *, model: str = "claude-sonnet-4-6") -> list[bytes]:

@@ -64,8 +64,8 @@ def main() -> None:
                     print(
                         f"{size:6d} {connections:5d} | {alone.percentile_ms(50):8.2f} "
                         f"| {bare.a_second:7,.0f} {bare.percentile_ms(50):7.2f} {bare_us:8.0f}  "
-                        f"| {ours.a_second:7,.0f} {ours.percentile_ms(50):7.2f} {ours.percentile_ms(99):8.2f} "
-                        f"{ours_us:8.0f}  | {added_ms:7.2f}"
+                        f"| {ours.a_second:7,.0f} {ours.percentile_ms(50):7.2f} "
+                        f"{ours.percentile_ms(99):8.2f} {ours_us:8.0f}  | {added_ms:7.2f}"
                         + (f"   {ours.failures} failed" if ours.failures else "")
                     )
 

@@ -139,7 +139,8 @@ def test_every_snapshot_that_we_accept_is_one_of_the_same_model_in_the_public_da
             assert listing.model in [model.id for model in found if model is not None], stem
 
 
-# The providers' lists as of 23 November 2026: model, input, output, cache read, short write, long write; USD per million.
+# The providers' lists as of 23 November 2026, in USD per million: model, input, output, cache read, short
+# write, long write.
 TABLE = [
     ("claude-fable-5-2", "8", "40", "0.20", "10", "16"),
     ("claude-opus-5-5", "4", "20", "0.20", "5", "8"),
