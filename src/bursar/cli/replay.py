@@ -52,7 +52,7 @@ def replay(
     """
     settings = _settings(config, mode)
     keys = read_keys(by)
-    asked = _read_tools(tools)
+    asked = read_tools(tools)
     # What plays calls is imported here: `bursar --help` should not wait for it.
     from bursar.domain.report import report_of
     from bursar.replay.files import Skipped, Watching, open_recordings
@@ -155,7 +155,12 @@ def _settings(config: str | None, mode: str | None) -> Settings:
     return settings.model_copy(update={"mode": mode})
 
 
-def _read_tools(path: Path | None) -> Sequence[Mapping[str, Any]]:
+def read_tools(path: Path | None) -> Sequence[Mapping[str, Any]]:
+    """Read the tools of transcripts' agents.
+
+    Raises:
+        BadSetting: The file cannot be read, or is no array of tools.
+    """
     if path is None:
         return ()
     try:
