@@ -139,14 +139,17 @@ class CallDriver:
 
     async def _record(self, entry: Entry) -> bool:
         """Commit an entry whatever happens to this task meanwhile."""
-        commit = asyncio.ensure_future(self._world.ledger.record(entry))
-        await self._see_through(commit)
-        try:
-            commit.result()
-        except StoreFailed:
-            durable = False
-        else:
-            durable = True
+        durable = False
+        while not durable:
+            try:
+                await self._world.ledger.record(entry)
+            except asyncio.CancelledError:
+                # The ledger goes on by itself. To record again changes nothing, and says how that went.
+                self._absorb(None)
+            except StoreFailed:
+                break
+            else:
+                durable = True
         self._world.observer.ended(entry, durable=durable)
         return durable
 
