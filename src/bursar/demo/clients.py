@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from typing import Any
 
 from bursar.demo.scripts import ANTHROPIC, Json, Script
@@ -17,14 +18,10 @@ def require_sdks() -> None:
     Raises:
         CallerMistake: One is missing.
     """
-    try:
-        # Only the demo needs them, so they are an extra, and imported only here.
-        import anthropic  # noqa: F401, PLC0415
-        import openai  # noqa: F401, PLC0415
-    except ImportError:
+    if find_spec("anthropic") is None or find_spec("openai") is None:
         raise CallerMistake(
             "the demo plays through the official SDKs, which are not installed: pip install 'bursar[sdk]'"
-        ) from None
+        )
 
 
 async def play_scripts(
@@ -52,7 +49,7 @@ async def play_scripts(
 
 
 async def _connect(stack: AsyncExitStack, gateway: str, played: Callable[[], None]) -> "_Agents":
-    import anthropic  # noqa: PLC0415 - see require_sdks
+    import anthropic  # noqa: PLC0415 - an extra that only the demo needs
     import openai  # noqa: PLC0415 - the same
 
     # All that an agent's developer changes is the base URL.
