@@ -11,7 +11,7 @@ from bursar.cli.prices import prices_app
 from bursar.cli.replay import replay
 from bursar.cli.report import report
 from bursar.cli.serve import serve
-from bursar.errors import BursarError, CallerMistake
+from bursar.errors import BursarError, CallerMistake, StoreFailed
 
 app = typer.Typer(
     name="bursar",
@@ -33,7 +33,8 @@ def run() -> None:
     """Run the command line: 2 is the caller's mistake, 1 a failure, and neither shows a stack trace."""
     try:
         app()
-    except CallerMistake as error:
+    except (CallerMistake, StoreFailed) as error:
+        # A ledger that cannot be opened is for the caller to mend, like a setting.
         print(f"bursar: {error}", file=sys.stderr)  # noqa: T201 - this is the terminal
         sys.exit(2)
     except BursarError as error:

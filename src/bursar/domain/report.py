@@ -9,14 +9,14 @@ compared calls only, so that saved / baseline is a ratio of like with like.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
 from bursar.domain.ledger import Component, CostBasis, Entry, Technique
-from bursar.domain.money import usd_text
-from bursar.domain.usage import TokenClass
+from bursar.domain.money import share_out, usd_text
+from bursar.domain.usage import PROMPT_CLASSES, TokenClass
 
 # Made once: tallies are made for every commit, and to walk an enum costs more than all their sums.
 _CLASS_NAMES = tuple(c.value for c in TokenClass)
@@ -142,9 +142,9 @@ class Row:
         calls: Calls in it. By component, calls in which the component occurs.
         unknown_calls: Those whose cost is unknown.
         cost_nusd: Known costs; None where none is known.
-        baseline_nusd: Baselines of the compared calls; None where none is known, and always by
-            component: a baseline belongs to a whole call.
-        saved_nusd: Baseline − cost of the compared calls; None as for the baseline.
+        baseline_nusd: Baselines of the compared calls; None where none is known.
+        saved_nusd: Baseline − cost of the compared calls; None as for the baseline. By component, what
+            calls saved is shared out by the tokens of the prompt: no technique acts on output.
         tokens: Tokens by class name; zero classes are absent.
     """
 
@@ -155,6 +155,11 @@ class Row:
     baseline_nusd: int | None
     saved_nusd: int | None
     tokens: Mapping[str, int]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of all prompt classes."""
+        return sum(self.tokens.get(c.value, 0) for c in PROMPT_CLASSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +226,7 @@ def report_of(entries: Iterable[Entry], by: Sequence[ReportKey], limit: int | No
         by: What to group by; may be empty.
         limit: How many rows are kept; None for all.
     """
+    entries = entries if isinstance(entries, Sequence) else tuple(entries)
     total = Tally()
     groups: dict[tuple[str, ...], Tally] = {}
     for entry in entries:
@@ -231,9 +237,51 @@ def report_of(entries: Iterable[Entry], by: Sequence[ReportKey], limit: int | No
                 if group is None:
                     group = groups[keys] = Tally()
                 _add_to_group(group, entry, keys, by)
-    rows = sorted((tally.row(keys, by) for keys, tally in groups.items()), key=order)
+    found = [tally.row(keys, by) for keys, tally in groups.items()]
+    if ReportKey.COMPONENT in by:
+        rest = [key for key in by if key is not ReportKey.COMPONENT]
+        found = share_savings(found, by, saved_by_keys(report_of(entries, rest)))
+    rows = sorted(found, key=order)
     kept = rows if limit is None else rows[:limit]
     return Report(by=tuple(by), total=total, rows=tuple(kept), rows_left=len(rows) - len(kept))
+
+
+def share_savings(
+    rows: Sequence[Row], by: Sequence[ReportKey], saved_nusd: Mapping[tuple[str, ...], int | None]
+) -> list[Row]:
+    """Share what groups of whole calls saved out over the components of each.
+
+    Args:
+        rows: Rows by component and whatever else.
+        by: Their keys.
+        saved_nusd: What each group saved, by the other keys; None where unknown.
+
+    Returns:
+        The rows with baseline and saved, which add up to the groups' exactly.
+    """
+    at = by.index(ReportKey.COMPONENT)
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.keys[:at] + row.keys[at + 1 :], []).append(row)
+    shared: list[Row] = []
+    for keys, members in groups.items():
+        saved = saved_nusd.get(keys)
+        if saved is None:
+            shared += members
+            continue
+        parts = share_out(saved, [row.prompt_tokens for row in members])
+        shared += [
+            replace(row, baseline_nusd=(row.cost_nusd or 0) + part, saved_nusd=part)
+            for row, part in zip(members, parts, strict=True)
+        ]
+    return shared
+
+
+def saved_by_keys(report: "Report") -> dict[tuple[str, ...], int | None]:
+    """Return what each group of a report saved; the total's under no keys where it has no groups."""
+    if not report.by:
+        return {(): report.total.known_saved_nusd}
+    return {row.keys: row.saved_nusd for row in report.rows}
 
 
 def order(row: Row) -> tuple[bool, int, tuple[str, ...]]:

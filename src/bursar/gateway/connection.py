@@ -1,11 +1,16 @@
 """One ASGI connection: reading a request's body and answering."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+# How much of a body that is too long is taken, in limits, and for how long.
+_DISCARDED_LIMITS = 4
+_DISCARD_S = 10.0
 
 
 class BodyTooLarge(Exception):
@@ -37,6 +42,7 @@ class Connection:
         """
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit_bytes:
+            await self._discard(limit_bytes)
             raise BodyTooLarge
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body"):
@@ -53,10 +59,28 @@ class Connection:
             parts.append(part)
             size += len(part)
             if size > limit_bytes:
+                parts.clear()
+                await self._discard(limit_bytes)
                 raise BodyTooLarge
             if not message.get("more_body"):
                 return b"".join(parts)
             message = await self._receive()
+
+    async def _discard(self, limit_bytes: int) -> None:
+        """Take the rest of a body that is too long, up to a few times the limit, and keep nothing of it.
+
+        A connection that is closed while the client still writes is reset, and the client never sees why.
+        """
+        left = _DISCARDED_LIMITS * limit_bytes
+        try:
+            async with asyncio.timeout(_DISCARD_S):
+                while left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
+        except TimeoutError:
+            return
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of a response."""

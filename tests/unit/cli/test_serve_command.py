@@ -95,11 +95,11 @@ def test_a_missing_key_in_the_environment_ends_the_command_with_2(tmp_path: Path
 
 
 @pytest.mark.parametrize("content", [b"hello, I am no database" * 100, b"\x00" * 4096])
-def test_a_corrupt_ledger_ends_the_command_with_1_and_stays_untouched(tmp_path: Path, content: bytes) -> None:
+def test_a_corrupt_ledger_ends_the_command_with_2_and_stays_untouched(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "data" / "ledger.db"
     file.parent.mkdir()
     file.write_bytes(content)
-    check_one_sentence(run_serve(tmp_path, "--data-dir", "data"), 1, "ledger.db")
+    check_one_sentence(run_serve(tmp_path, "--data-dir", "data"), 2, "ledger.db")
     assert file.read_bytes() == content
 
 
@@ -109,9 +109,9 @@ def test_anothers_database_is_not_taken_for_a_ledger(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE theirs (a)")
     connection.close()
-    check_one_sentence(run_serve(tmp_path, "--data-dir", "data"), 1, "ledger.db")
+    check_one_sentence(run_serve(tmp_path, "--data-dir", "data"), 2, "ledger.db")
 
 
-def test_a_data_directory_that_is_a_file_ends_the_command_with_1(tmp_path: Path) -> None:
+def test_a_data_directory_that_is_a_file_ends_the_command_with_2(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    check_one_sentence(run_serve(tmp_path, "--data-dir", "data"), 1, "data")
+    check_one_sentence(run_serve(tmp_path, "--data-dir", "data"), 2, "data")

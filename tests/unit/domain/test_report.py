@@ -100,7 +100,7 @@ def test_a_call_counts_under_each_of_its_tags_and_once_in_the_total() -> None:
     assert found.total.cost_nusd == 900_000
 
 
-def test_by_component_tokens_and_cost_are_split_exactly_and_baselines_are_not() -> None:
+def test_by_component_tokens_and_cost_are_split_exactly_and_savings_by_the_prompts_tokens() -> None:
     found = report_of([entry("a"), entry("b")], [ReportKey.COMPONENT])
     assert [(row.keys[0], row.cost_nusd, dict(row.tokens)) for row in found.rows] == [
         ("system", 480_000, {"input": 160}),
@@ -108,7 +108,11 @@ def test_by_component_tokens_and_cost_are_split_exactly_and_baselines_are_not() 
         ("user", 120_000, {"input": 40}),
     ]
     assert sum(row.cost_nusd or 0 for row in found.rows) == found.total.cost_nusd
-    assert {(row.baseline_nusd, row.saved_nusd) for row in found.rows} == {(None, None)}
+    saved = {row.keys[0]: row.saved_nusd for row in found.rows}
+    assert sum(part or 0 for part in saved.values()) == found.total.saved_nusd
+    assert saved["output"] == 0
+    assert saved["system"] == 4 * (saved["user"] or 0) > 0
+    assert sum(row.baseline_nusd or 0 for row in found.rows) == found.total.baseline_nusd
 
 
 def test_by_component_a_call_without_components_counts_whole() -> None:

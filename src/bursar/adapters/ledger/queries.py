@@ -39,7 +39,7 @@ from bursar.adapters.ledger.schema import (
     rollups,
 )
 from bursar.domain.ledger import CostBasis
-from bursar.domain.report import Report, ReportKey, Row, Tally
+from bursar.domain.report import Report, ReportKey, Row, Tally, order, saved_by_keys, share_savings
 
 _ROLLUP_KEYS = frozenset({ReportKey.TENANT, ReportKey.AGENT, ReportKey.MODEL, ReportKey.TASK})
 _ROW_COLUMNS = (*AMOUNT_COLUMNS, *(name for _, name in TOKEN_COLUMNS))
@@ -70,6 +70,8 @@ def read_report(connection: Connection, by: Sequence[ReportKey], span: Span, lim
     total = tally_of(lambda name: int(sums[name]))
     if not by:
         return Report(by=(), total=total, rows=())
+    if ReportKey.COMPONENT in by:
+        return _by_component(connection, by, span, limit, total)
     groups = _groups(by, span)
     found = connection.execute(_dearest_first(groups, by, limit)).mappings()
     rows = tuple(_row(group, by) for group in found)
@@ -77,6 +79,18 @@ def read_report(connection: Connection, by: Sequence[ReportKey], span: Span, lim
     if len(rows) == limit:
         left = connection.execute(select(func.count()).select_from(groups)).scalar_one() - len(rows)
     return Report(by=tuple(by), total=total, rows=rows, rows_left=left)
+
+
+def _by_component(
+    connection: Connection, by: Sequence[ReportKey], span: Span, limit: int | None, total: Tally
+) -> Report:
+    """Report by component and whatever else; what whole calls saved is shared out over components."""
+    rest = [key for key in by if key is not ReportKey.COMPONENT]
+    saved = saved_by_keys(read_report(connection, rest, span, None))
+    groups = connection.execute(select(_groups(by, span))).mappings()
+    rows = sorted(share_savings([_row(group, by) for group in groups], by, saved), key=order)
+    kept = rows if limit is None else rows[:limit]
+    return Report(by=tuple(by), total=total, rows=tuple(kept), rows_left=len(rows) - len(kept))
 
 
 def _groups(by: Sequence[ReportKey], span: Span) -> Subquery:
