@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.domain.money import NUSD_PER_USD, divide_half_even
-from bursar.domain.report import Report, ReportKey, Row, Tally
+from bursar.domain.report import Report, Row, Tally
 from bursar.domain.usage import PROMPT_CLASSES, TokenClass
 
 UNKNOWN = "–"
@@ -153,20 +153,12 @@ def technique_table(total: Tally) -> Table:
 
 
 def row_table(report: Report) -> Table:
-    """Show a report's groups, dearest first. By component there is no baseline to compare with."""
+    """Show a report's groups, dearest first."""
     names = [key.value for key in report.by]
-    compared = ReportKey.COMPONENT not in report.by
     table = _table(f"By {', '.join(names)}")
     for name in names:
         table.add_column(name, overflow="fold", min_width=len(name))
-    for name in (
-        "calls",
-        "prompt",
-        "cached",
-        "output",
-        "cost",
-        *(("as sent", "saved", "%") if compared else ()),
-    ):
+    for name in ("calls", "prompt", "cached", "output", "cost", "as sent", "saved", "%"):
         table.add_column(name, justify="right", no_wrap=True)
     places = places_for(amount for row in report.rows for amount in (row.cost_nusd, row.baseline_nusd))
     for row in report.rows:
@@ -179,7 +171,7 @@ def row_table(report: Report) -> Table:
             usd(row.saved_nusd, places),
             percent(row.saved_nusd, row.baseline_nusd),
         )
-        table.add_row(*keys, f"{row.calls:,}", *_token_cells(row), cost, *(saved if compared else ()))
+        table.add_row(*keys, f"{row.calls:,}", *_token_cells(row), cost, *saved)
     return table
 
 

@@ -5,6 +5,8 @@ with usage and no choices, then `[DONE]`. An error comes as a chunk with an `err
 Source: openai SDK 3.54 types, checked 2026-11-24.
 """
 
+import re
+
 import msgspec
 
 from bursar.errors import BadUsage
@@ -18,6 +20,10 @@ _DONE = b"[DONE]"
 _CHUNKS_MAX = 512  # Chunks are decoded in batches: off the way of each one, bounded in memory.
 
 _NULL = msgspec.Raw(b"null")
+
+# A provider that was asked for usage says `"usage": null` in every chunk before. A client that did not ask
+# sees none of it. Quotes inside strings are escaped, so this matches a member only.
+_NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
 
 
 class _Function(msgspec.Struct):
@@ -173,7 +179,10 @@ class OpenAIMeter:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take upstream bytes; see `StreamMeter.feed`."""
-        return self._hold.feed(chunk)
+        passed = self._hold.feed(chunk)
+        if self._passes_usage or b'"usage"' not in passed:
+            return passed
+        return _NULL_USAGE.sub(b"", passed)
 
     @property
     def ended(self) -> bool:
