@@ -84,7 +84,7 @@ def test_a_usage_chunk_that_only_we_asked_for_is_not_passed_on() -> None:
     meter = OPENAI.meter(request)
     passed = meter.feed(stream)
     *events, usage, done, end = stream.split(b"\n\n")
-    assert passed == b"\n\n".join(events) + b"\n\n"
+    assert passed == b"\n\n".join(events).replace(b',"usage":null', b"") + b"\n\n"
     assert meter.rest() == done + b"\n\n"
     assert b'"choices":[]' in usage
     assert end == b""

@@ -1,4 +1,5 @@
 import pytest
+
 from wire_bodies import OPENAI, openai
 
 _CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}],"usage":null}\n\n'
