@@ -77,7 +77,7 @@ def _ways(case: Case) -> Iterator[_Way]:
     short, *longer = rules.ttls_s if rules.kind is CacheKind.ANTHROPIC else (rules.default_ttl,)
     marked_last = max(layout.marks, default=-1)
     tail_is_marked = marked_last >= _last_turn(layout)
-    seats = rules.marks_max - len(layout.marks)
+    seats = max(0, rules.marks_max - len(layout.marks))
     if rules.kind is CacheKind.OPENAI_MARKS and case.options.implicit:
         yield _Way("nothing is likely to be read again", {}, _explicit(case))
     yield from _placed(case, "shared prefix", front, short, seats)
@@ -135,10 +135,13 @@ def _last_turn(layout: Layout) -> int:
 
 
 def _deepest_entry(case: Case) -> int | None:
-    """Return the number of the last block whose prefix has a live entry; None where none has."""
-    entry, now_s, chain = case.cache.entry, case.now_s, case.layout.chain
+    """Return the number of the last block that takes a mark and whose prefix has a live entry, or None.
+
+    A provider's own breakpoint may have left an entry at a block that takes none.
+    """
+    entry, now_s, chain, blocks = case.cache.entry, case.now_s, case.layout.chain, case.layout.blocks
     for block in range(len(chain) - 1, -1, -1):
-        if entry(chain[block], now_s) is not None:
+        if entry(chain[block], now_s) is not None and blocks[block].markable:
             return block
     return None
 
