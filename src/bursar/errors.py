@@ -10,6 +10,7 @@
     ├── UnpricedClass            a token class was used for which the model has no rate
     ├── BadUsage                 a provider's usage contradicts itself
     ├── UpstreamFailed           a provider could not be reached, or broke off
+    ├── DemoFailed               the demo's own servers or agents failed
     └── StoreFailed              a store could not be read or written
         └── CorruptStore         its file is damaged, or is none of ours
 
@@ -90,6 +91,10 @@ class UnpricedClass(BursarError):
 
 class BadUsage(BursarError):
     """A provider's usage object contradicts itself, such as more cached tokens than prompt tokens."""
+
+
+class DemoFailed(BursarError):
+    """The demo's own servers did not start, or one of its agents got an error."""
 
 
 class StoreFailed(BursarError):

@@ -123,7 +123,7 @@ def _show(screen: Console, shown: "Shown", kept: Path | None) -> None:
     total = shown.report.total
     screen.print()
     screen.print(
-        f"[bold]{total.calls:,}[/bold] calls of [bold]{shown.conversations}[/bold] conversations went "
+        f"[bold]{total.calls:,}[/bold] calls in [bold]{shown.conversations}[/bold] conversations went "
         f"through the gateway in {shown.seconds:.1f} s, by the Anthropic and OpenAI SDKs."
     )
     screen.print()
@@ -148,11 +148,12 @@ def _bill_bars(shown: "Shown") -> Group:
         Text(usd(total.cost_nusd, places), "bold"),
         Text(bar(total.cost_nusd, widest), "green"),
     )
+    techniques = ", ".join(name.replace("_", " ") for name, nusd in total.techniques.items() if nusd)
+    by = f", by {techniques}" if techniques else ""
     saved = Text.assemble(
         "saved ",
         (usd(total.saved_nusd, places), "bold green"),
-        f", {percent(total.saved_nusd, total.baseline_nusd)} of the bill, by marking what may be "
-        "cached. No prompt has changed.\n",
+        f", {percent(total.saved_nusd, total.baseline_nusd)} of the bill{by}.\n",
         ("OpenAI's models before GPT-5.6 cache by themselves: there is nothing to add.", "dim"),
     )
     return Group(Text("The bill", "bold"), table, saved)
@@ -188,8 +189,8 @@ def _look_further(screen: Console, kept: Path | None) -> None:
             (f"bursar report --data-dir {kept} --by tenant,component", "whose tokens"),
             (f"bursar replay {kept / TRANSCRIPTS} --bound", "the best there is"),
         ]
-    commands.append(("bursar serve", "then point your SDK's base_url at it, and change nothing else"))
     width = max(len(command) for command, _ in commands)
     screen.print("Look further", style="bold")
     for command, what in commands:
         screen.print(Text.assemble("  ", (command.ljust(width), "cyan"), "  ", (what, "dim")), soft_wrap=True)
+    screen.print("Then run bursar serve, and point your SDK's base_url at it. Nothing else changes.")

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from bursar.demo.scripts import ANTHROPIC, Json, Script
-from bursar.errors import CallerMistake
+from bursar.errors import CallerMistake, DemoFailed
 
 _TOGETHER = 12
 
@@ -33,9 +33,13 @@ async def play_scripts(
         gateway: Its URL.
         conversations: Threads of each conversation.
         played: Told of each call that was answered.
+
+    Raises:
+        DemoFailed: An SDK raised an error; no further call is made.
     """
     async with AsyncExitStack() as stack:
         agents = await _connect(stack, gateway, played)
+        first: Exception | None = None
         waiting = iter(conversations)
 
         async def lane() -> None:
@@ -43,9 +47,14 @@ async def play_scripts(
                 for script in threads:
                     await agents.play(script)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_TOGETHER):
-                group.create_task(lane())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_TOGETHER):
+                    group.create_task(lane())
+        except* DemoFailed as failures:
+            first = failures.exceptions[0]
+    if first is not None:
+        raise first
 
 
 async def _connect(stack: AsyncExitStack, gateway: str, played: Callable[[], None]) -> "_Agents":
@@ -55,15 +64,27 @@ async def _connect(stack: AsyncExitStack, gateway: str, played: Callable[[], Non
     # All that an agent's developer changes is the base URL.
     claude = anthropic.AsyncAnthropic(base_url=gateway, api_key="demo")
     gpt = openai.AsyncOpenAI(base_url=f"{gateway}/v1", api_key="demo")
-    return _Agents(await stack.enter_async_context(claude), await stack.enter_async_context(gpt), played)
+    return _Agents(
+        await stack.enter_async_context(claude),
+        await stack.enter_async_context(gpt),
+        (anthropic.AnthropicError, openai.OpenAIError),
+        played,
+    )
 
 
 class _Agents:
     """Both SDKs' clients, by what they have in common."""
 
-    def __init__(self, claude: Any, gpt: Any, played: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        claude: Any,
+        gpt: Any,
+        errors: tuple[type[Exception], ...],
+        played: Callable[[], None],
+    ) -> None:
         self._claude = claude
         self._gpt = gpt
+        self._errors = errors
         self._played = played
 
     async def play(self, script: Script) -> None:
@@ -71,7 +92,10 @@ class _Agents:
             self._claude.messages.create if script.dialect == ANTHROPIC else self._gpt.chat.completions.create
         )
         for body in script.requests():
-            await _call(create, body, script.labels())
+            try:
+                await _call(create, body, script.labels())
+            except self._errors as error:
+                raise DemoFailed(f"{script.name}: {error}") from error
             self._played()
 
 

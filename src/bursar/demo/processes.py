@@ -13,16 +13,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
-from bursar.errors import BursarError
+from bursar.errors import DemoFailed
 
 _START_S = 30.0
 _END_S = 10.0
 _URL = re.compile(rb"http://127\.0\.0\.1:\d+")
 _COMMAND = (sys.executable, "-c", "from bursar.cli.main import run; run()")
-
-
-class ServerFailed(BursarError):
-    """One of the demo's own servers did not start."""
 
 
 @contextmanager
@@ -33,7 +29,7 @@ def serving(arguments: Sequence[str]) -> Generator[str]:
         arguments: The command. Its first output names its URL.
 
     Raises:
-        ServerFailed: It did not start; the message ends with what it said.
+        DemoFailed: It did not start; the message ends with what it said.
     """
     # What it says goes into a file: nobody has to read it while it runs, and no pipe can fill up.
     with tempfile.TemporaryFile() as said:
@@ -76,7 +72,7 @@ def _await_url(process: "subprocess.Popen[bytes]", said: IO[bytes], name: str) -
         time.sleep(0.05)
     said.seek(0)
     last = said.read()[-500:].decode("utf-8", "replace").strip()
-    raise ServerFailed(f"bursar {name} did not start: {last or 'it said nothing'}")
+    raise DemoFailed(f"bursar {name} did not start: {last or 'it said nothing'}")
 
 
 def _is_ready(url: str) -> bool:

@@ -51,7 +51,7 @@ def play_demo(conversations: Sequence[Sequence[Script]], folder: Path, played: C
 
     Raises:
         CallerMistake: An SDK is missing.
-        ServerFailed: A server did not start.
+        DemoFailed: A server did not start, or an agent got an error.
     """
     require_sdks()
     transcripts = folder / TRANSCRIPTS
