@@ -6,28 +6,29 @@ all that came up to there and the tokens up to there. A `Layout` holds just that
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import overload
 
 import msgspec
 
-from bursar.domain.prompt import Block, Mark, Piece, Place, Prompt, Section, digest
+from bursar.domain.prompt import Block, BlockKind, Mark, Piece, Place, Prompt, Section, digest, shared_start
 from bursar.domain.tokens import PER_MILLE, TokenRatios
 
 
-@dataclass(frozen=True, slots=True)
 class Places(Sequence[Place]):
     """Where each block of a prompt stands, worked out when asked: few blocks are ever asked about.
 
-    Attributes:
+    Args:
         piece_ends: For each piece in prompt order, the number of blocks up to its end.
         tools: Number of tools.
         system: Number of system pieces.
     """
 
-    piece_ends: tuple[int, ...]
-    tools: int
-    system: int
+    __slots__ = ("piece_ends", "system", "tools")
+
+    def __init__(self, piece_ends: tuple[int, ...], tools: int, system: int) -> None:
+        self.piece_ends = piece_ends
+        self.tools = tools
+        self.system = system
 
     def __len__(self) -> int:
         return self.piece_ends[-1] if self.piece_ends else 0
@@ -63,16 +64,26 @@ class Layout(msgspec.Struct, frozen=True):
         tools_end: Number of blocks in the tools.
         system_end: Number of blocks in tools and system.
         message_ends: For each message, the number of blocks up to its end.
+        result_ends: As `ends`, but of tool results only.
+        front_link: Names what stands before the messages.
+        prompt: What was laid out,
+        scope: and for which caches,
+        ratios: and by which ratios.
     """
 
     chain: tuple[bytes, ...]
     ends: tuple[int, ...]
     blocks: tuple[Block, ...]
-    places: Sequence[Place]
+    places: Places
     marks: Mapping[int, Mark]
     tools_end: int
     system_end: int
     message_ends: tuple[int, ...]
+    result_ends: tuple[int, ...]
+    front_link: bytes
+    prompt: Prompt
+    scope: bytes
+    ratios: TokenRatios
 
     @property
     def total_tokens(self) -> int:
@@ -81,10 +92,14 @@ class Layout(msgspec.Struct, frozen=True):
 
     def last_markable(self, end: int) -> int | None:
         """Return the last block before `end` that takes a mark, or None."""
-        return next((i for i in range(end - 1, -1, -1) if self.blocks[i].markable), None)
+        blocks = self.blocks
+        for number in range(end - 1, -1, -1):
+            if blocks[number].markable:
+                return number
+        return None
 
 
-def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios) -> Layout:
+def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios, known: Layout | None = None) -> Layout:
     """Lay a prompt out for one model.
 
     A prefix has the same name in every prompt that begins with it, with one exception: tools count as a
@@ -96,34 +111,38 @@ def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios) -> Layout:
         scope: What separates caches, as one byte string: upstream base URL, credential and model. At
             OpenAI also what routes a request to a machine (`cachemodel.openai.routing_scope`).
         ratios: The model's tokens per o200k token, by content class, and what the provider adds.
+        known: A layout that is likely to begin as this one will: of the thread's last call. What they
+            share is not worked out again.
     """
-    rows = _Rows(ratios)
-    link = digest(scope)
-    overhead = ratios.overhead
-    # The section's name keeps a text that moves from system to messages from matching itself.
-    link = digest(link + b"tools" + prompt.tools_salt + _name_of_all(prompt.tools))
-    link = rows.add(link, prompt.tools, 0)
-    tools_end = len(rows.chain)
-    link = digest(link + b"system" + prompt.system_salt)
-    link = rows.add(link, prompt.system, overhead.system_tokens)
-    system_end = len(rows.chain)
-    link = digest(link + b"messages" + prompt.messages_salt)
-    rows.add(link, prompt.messages, overhead.message_tokens)
-
-    # Tools come first, so what they and the request as a whole bring about belongs to the first block,
-    # and every prefix holds it.
-    fixed_tokens = overhead.request_tokens + (overhead.tools_tokens if tools_end else 0)
-    ends = tuple([end + fixed_tokens for end in rows.ends]) if fixed_tokens else tuple(rows.ends)
-    before_messages = len(prompt.tools) + len(prompt.system)
+    if known is not None and _same_front(known, prompt, scope, ratios):
+        begun, messages = known, shared_start(known.prompt.messages, prompt.messages)
+    else:
+        begun, messages = _lay_front(prompt, scope, ratios), 0
+    end = begun.message_ends[messages - 1] if messages else begun.system_end
+    rows = _Rows(begun, end)
+    rows.add(
+        begun.chain[end - 1] if messages else begun.front_link,
+        prompt.messages[messages:],
+        ratios.overhead.message_tokens,
+    )
+    piece_ends = (
+        *begun.places.piece_ends[: len(prompt.tools) + len(prompt.system) + messages],
+        *rows.piece_ends,
+    )
     layout = Layout(
-        chain=tuple(rows.chain),
-        ends=ends,
-        blocks=tuple(rows.blocks),
-        places=Places(tuple(rows.piece_ends), len(prompt.tools), len(prompt.system)),
+        chain=begun.chain[:end] + tuple(rows.chain),
+        ends=begun.ends[:end] + tuple(rows.ends),
+        blocks=begun.blocks[:end] + tuple(rows.blocks),
+        places=Places(piece_ends, len(prompt.tools), len(prompt.system)),
         marks=rows.marks,
-        tools_end=tools_end,
-        system_end=system_end,
-        message_ends=tuple(rows.piece_ends[before_messages:]),
+        tools_end=begun.tools_end,
+        system_end=begun.system_end,
+        message_ends=begun.message_ends[:messages] + tuple(rows.piece_ends),
+        result_ends=begun.result_ends[:end] + tuple(rows.result_ends),
+        front_link=begun.front_link,
+        prompt=prompt,
+        scope=scope,
+        ratios=ratios,
     )
     if prompt.auto_mark is not None:
         last = layout.last_markable(len(layout.chain))
@@ -132,42 +151,116 @@ def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios) -> Layout:
     return layout
 
 
+def _same_front(known: Layout, prompt: Prompt, scope: bytes, ratios: TokenRatios) -> bool:
+    """Whether everything before the messages' first block is as it was."""
+    other = known.prompt
+    return (
+        known.ratios is ratios
+        and known.scope == scope
+        and other.tools == prompt.tools
+        and other.system == prompt.system
+        and other.tools_salt == prompt.tools_salt
+        and other.system_salt == prompt.system_salt
+        and other.messages_salt == prompt.messages_salt
+    )
+
+
+def _lay_front(prompt: Prompt, scope: bytes, ratios: TokenRatios) -> Layout:
+    """Lay out tools and system only."""
+    nothing = Layout((), (), (), Places((), 0, 0), {}, 0, 0, (), (), b"", prompt, scope, ratios)
+    rows = _Rows(nothing, 0)
+    # The section's name keeps a text that moves from system to messages from matching itself.
+    link = digest(digest(scope) + b"tools" + prompt.tools_salt + _name_of_all(prompt.tools))
+    link = rows.add(link, prompt.tools, 0)
+    tools_end = len(rows.chain)
+    link = digest(link + b"system" + prompt.system_salt)
+    link = rows.add(link, prompt.system, ratios.overhead.system_tokens)
+    return Layout(
+        chain=tuple(rows.chain),
+        ends=tuple(rows.ends),
+        blocks=tuple(rows.blocks),
+        places=Places(tuple(rows.piece_ends), len(prompt.tools), len(prompt.system)),
+        marks=rows.marks,
+        tools_end=tools_end,
+        system_end=len(rows.chain),
+        message_ends=(),
+        result_ends=tuple(rows.result_ends),
+        front_link=digest(link + b"messages" + prompt.messages_salt),
+        prompt=prompt,
+        scope=scope,
+        ratios=ratios,
+    )
+
+
 def _name_of_all(tools: Sequence[Piece]) -> bytes:
     return digest(b"".join([block.digest for tool in tools for block in tool.blocks]))
 
 
 class _Rows:
-    """The columns of a layout, as they grow."""
+    """The columns of a layout, as they grow behind the first blocks of another.
 
-    __slots__ = ("_per_mille", "blocks", "chain", "ends", "marks", "piece_ends")
+    Args:
+        begun: That other layout.
+        end: How many of its blocks stay.
+    """
 
-    def __init__(self, ratios: TokenRatios) -> None:
-        self._per_mille = ratios.per_mille
+    __slots__ = (
+        "_first",
+        "_result_tokens",
+        "_tokens",
+        "blocks",
+        "chain",
+        "ends",
+        "marks",
+        "per_mille",
+        "piece_ends",
+        "result_ends",
+    )
+
+    def __init__(self, begun: Layout, end: int) -> None:
+        overhead = begun.ratios.overhead
+        # Tools come first, so what they and the request as a whole bring about belongs to the first
+        # block, and every prefix holds it.
+        added_tokens = overhead.request_tokens + (overhead.tools_tokens if begun.prompt.tools else 0)
+        self.per_mille = begun.ratios.per_mille
+        self._first = end
+        self._tokens = begun.ends[end - 1] if end else added_tokens
+        self._result_tokens = begun.result_ends[end - 1] if end else 0
+        # An automatic mark is left out: it moves with the prompt's end.
+        self.marks: dict[int, Mark] = {
+            number: mark
+            for number, mark in begun.marks.items()
+            if number < end and begun.blocks[number].mark is not None
+        }
         self.chain: list[bytes] = []
         self.ends: list[int] = []
         self.blocks: list[Block] = []
-        self.marks: dict[int, Mark] = {}
         self.piece_ends: list[int] = []
+        self.result_ends: list[int] = []
 
     def add(self, link: bytes, pieces: Sequence[Piece], piece_tokens: int) -> bytes:
         """Append a section's pieces and return the link of its last block.
 
-        Names are local and `TokenRatios.convert` is written out: this runs for every block of every
-        call.
+        Names are local and `TokenRatios.convert` is written out: this runs for every new block.
         """
-        chain, ends, per_mille = self.chain, self.ends, self._per_mille
-        add_link, add_end = chain.append, ends.append
-        tokens = ends[-1] if ends else 0
+        chain, ends, results, per_mille = self.chain, self.ends, self.result_ends, self.per_mille
+        first = self._first
+        tokens = ends[-1] if ends else self._tokens
+        result_tokens = results[-1] if results else self._result_tokens
         for piece in pieces:
+            before = tokens
             tokens += piece_tokens
-            blocks = piece.blocks
-            for block in blocks:
+            for block in piece.blocks:
                 link = digest(link + block.digest)
                 tokens -= -block.base_tokens * per_mille[block.content_class] // PER_MILLE
-                add_link(link)
-                add_end(tokens)
+                if block.kind is BlockKind.TOOL_RESULT:
+                    result_tokens += tokens - before
+                before = tokens
+                chain.append(link)
+                ends.append(tokens)
+                results.append(result_tokens)
                 if block.mark is not None:
-                    self.marks[len(chain) - 1] = block.mark
-            self.blocks += blocks
-            self.piece_ends.append(len(chain))
+                    self.marks[first + len(chain) - 1] = block.mark
+            self.blocks += piece.blocks
+            self.piece_ends.append(first + len(chain))
         return link

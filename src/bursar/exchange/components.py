@@ -1,56 +1,98 @@
 """Where a call's tokens and dollars went, by position in the prompt."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
+from operator import attrgetter
 
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import Component, ComponentShare
 from bursar.domain.money import share_out
 from bursar.domain.prices import CostLine
-from bursar.domain.prompt import BlockKind, Piece, Prompt, Role
+from bursar.domain.prompt import BlockKind, Piece, Role
 from bursar.domain.usage import TokenClass, Usage
 
 # Along a prompt, what is read comes first, then what is written for longer, then for shorter, then the
 # rest (PROVIDERS.md, mixed TTLs).
-_ALONG_PROMPT = (
-    TokenClass.CACHE_READ,
-    TokenClass.CACHE_WRITE_12H,
-    TokenClass.CACHE_WRITE_1H,
-    TokenClass.CACHE_WRITE_30M,
-    TokenClass.CACHE_WRITE_5M,
-    TokenClass.INPUT,
+_ALONG_PROMPT = tuple(
+    token_class.value
+    for token_class in (
+        TokenClass.CACHE_READ,
+        TokenClass.CACHE_WRITE_12H,
+        TokenClass.CACHE_WRITE_1H,
+        TokenClass.CACHE_WRITE_30M,
+        TokenClass.CACHE_WRITE_5M,
+        TokenClass.INPUT,
+    )
 )
-_OUTPUTS = (TokenClass.OUTPUT, TokenClass.REASONING)
+_counts_along_prompt = attrgetter(*_ALONG_PROMPT)
 
-Stretch = tuple[Component, int]
+# What a prompt is made of; `Split.upto` counts in this order.
+_IN_PROMPT = (
+    Component.TOOLS,
+    Component.SYSTEM,
+    Component.HISTORY,
+    Component.TOOL_RESULTS,
+    Component.USER,
+)
+_TOOLS, _SYSTEM, _HISTORY, _TOOL_RESULTS, _USER = range(len(_IN_PROMPT))
+
+# One component's part of a token class, by component.
+_Parts = list[tuple[Component, int]]
 
 
-def split_prompt(prompt: Prompt, layout: Layout) -> list[Stretch]:
-    """Split a prompt into stretches of one component each.
+class Split:
+    """A prompt, split into components by position.
 
-    Returns:
-        Component and estimated tokens *up to the stretch's end*, in prompt order. Neighbours may be of
-        the same component.
+    Messages up to the last answer are history, later ones the user's; tool results are their own. All is
+    read off the layout's running totals, so that the length of a prompt does not matter.
+
+    Args:
+        layout: The prompt.
     """
-    ends = layout.ends
-    stretches: list[Stretch] = []
-    if layout.tools_end:
-        stretches.append((Component.TOOLS, ends[layout.tools_end - 1]))
-    if layout.system_end > layout.tools_end:
-        stretches.append((Component.SYSTEM, ends[layout.system_end - 1]))
-    messages = prompt.messages
-    answered = _answered(messages)
-    start = layout.system_end
-    for number, end in enumerate(layout.message_ends):
-        spoken = Component.HISTORY if number < answered else Component.USER
-        if messages[number].role is Role.ASSISTANT or end == start + 1:
-            result = layout.blocks[start].kind is BlockKind.TOOL_RESULT
-            stretches.append((Component.TOOL_RESULTS if result else spoken, ends[end - 1]))
-        else:
-            for block in range(start, end):
-                result = layout.blocks[block].kind is BlockKind.TOOL_RESULT
-                stretches.append((Component.TOOL_RESULTS if result else spoken, ends[block]))
-        start = end
-    return stretches
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        ends = layout.ends
+        self.total = layout.total_tokens
+        self._tools_end = ends[layout.tools_end - 1] if layout.tools_end else 0
+        self._system_end = ends[layout.system_end - 1] if layout.system_end else 0
+        answered = _answered(layout.prompt.messages)
+        self._answered_block = layout.message_ends[answered - 1] if answered else layout.system_end
+        last = self._answered_block - 1
+        self._answered_end = ends[last] if last >= 0 else 0
+        self._answered_results = layout.result_ends[last] if last >= 0 else 0
+
+    def upto(self, end: int) -> tuple[int, ...]:
+        """Return how many of the first `end` estimated tokens belong to each of `_IN_PROMPT`."""
+        tools = min(end, self._tools_end)
+        if end <= self._system_end:
+            return tools, end - tools, 0, 0, 0
+        system = self._system_end - tools
+        results = self._results(end)
+        if end <= self._answered_end:
+            return tools, system, end - self._system_end - results, results, 0
+        history = self._answered_end - self._system_end - self._answered_results
+        return tools, system, history, results, end - self._system_end - history - results
+
+    def at(self, position: int) -> int:
+        """Return which of `_IN_PROMPT` the token at a position from 0 belongs to, by its number."""
+        layout = self._layout
+        if not self.total:
+            return _USER
+        block = min(bisect_right(layout.ends, position), len(layout.ends) - 1)
+        if block < layout.system_end:
+            return _TOOLS if block < layout.tools_end else _SYSTEM
+        if layout.blocks[block].kind is BlockKind.TOOL_RESULT:
+            return _TOOL_RESULTS
+        return _HISTORY if block < self._answered_block else _USER
+
+    def _results(self, end: int) -> int:
+        ends, result_ends = self._layout.ends, self._layout.result_ends
+        block = bisect_left(ends, end)
+        if not block:
+            return min(end, result_ends[0])
+        before = result_ends[block - 1]
+        return before + end - ends[block - 1] if result_ends[block] > before else before
 
 
 def _answered(messages: tuple[Piece, ...]) -> int:
@@ -62,12 +104,12 @@ def _answered(messages: tuple[Piece, ...]) -> int:
 
 
 def share_components(
-    stretches: list[Stretch], usage: Usage, lines: tuple[CostLine, ...] | None, *, routing: bool
+    layout: Layout, usage: Usage, lines: tuple[CostLine, ...] | None, *, routing: bool
 ) -> Mapping[Component, ComponentShare]:
     """Share a call's usage and cost out over components.
 
     Args:
-        stretches: The prompt's (`split_prompt`).
+        layout: The prompt.
         usage: What the provider reported.
         lines: What it cost; None where unknown.
         routing: Whether the call as a whole is routing.
@@ -78,56 +120,49 @@ def share_components(
     if routing:
         cost_nusd = None if lines is None else sum([line.cost_nusd for line in lines])
         return {Component.ROUTING: ComponentShare(usage.tokens(), cost_nusd)}
-    by_class = _tokens_along(stretches, usage)
-    for token_class in _OUTPUTS:
-        if count := usage.of(token_class):
-            by_class[token_class.value] = {Component.OUTPUT: count}
+    by_class = _tokens_along(Split(layout), usage)
+    if usage.output:
+        by_class["output"] = [(Component.OUTPUT, usage.output)]
+    if usage.reasoning:
+        by_class["reasoning"] = [(Component.OUTPUT, usage.reasoning)]
     tokens: dict[Component, dict[str, int]] = {}
-    for name, counts in by_class.items():
-        for component, count in counts.items():
+    for name, parts in by_class.items():
+        for component, count in parts:
             tokens.setdefault(component, {})[name] = count
     if lines is None:
         return {component: ComponentShare(counts, None) for component, counts in tokens.items()}
     costs = dict.fromkeys(tokens, 0)
     for line in lines:
         # A fee for the provider's own tools belongs to no token.
-        takers = by_class.get(line.item) or {Component.TOOLS: 1}
-        for component, part in zip(takers, share_out(line.cost_nusd, [*takers.values()]), strict=True):
-            costs[component] = costs.get(component, 0) + part
+        parts = by_class.get(line.item) or [(Component.TOOLS, 1)]
+        shares = share_out(line.cost_nusd, [count for _, count in parts])
+        for (component, _), share in zip(parts, shares, strict=True):
+            costs[component] = costs.get(component, 0) + share
     return {component: ComponentShare(tokens.get(component, {}), part) for component, part in costs.items()}
 
 
-def _tokens_along(stretches: list[Stretch], usage: Usage) -> dict[str, dict[Component, int]]:
+def _tokens_along(split: Split, usage: Usage) -> dict[str, _Parts]:
     """Lay the token classes along the prompt and give each class's tokens to the components that it covers.
 
     The classes' borders are the provider's own proportions on our estimated positions; within a class,
     components share its tokens by largest remainder.
     """
     total = usage.prompt_tokens
-    if not total:
-        return {}
-    if not stretches or not stretches[-1][1]:
-        stretches = [(Component.USER, total)]
-    estimated = stretches[-1][1]
-    by_class: dict[str, dict[Component, int]] = {}
-    number, at, reported = 0, 0, 0
-    for token_class in _ALONG_PROMPT:
-        count = usage.of(token_class)
+    by_class: dict[str, _Parts] = {}
+    reported = at = 0
+    before = split.upto(0)
+    for name, count in zip(_ALONG_PROMPT, _counts_along_prompt(usage), strict=True):
         if not count:
             continue
         reported += count
-        border = estimated * reported // total
-        weights: dict[Component, int] = {}
-        while at < border:
-            component, end = stretches[number]
-            upto = min(end, border)
-            weights[component] = weights.get(component, 0) + upto - at
-            at = upto
-            if end <= border:
-                number += 1
-        if not weights:
+        border = split.total * reported // total
+        if border > at:
+            upto = split.upto(border)
+            weights = [end - start for start, end in zip(before, upto, strict=True)]
+            shares = share_out(count, weights)
+            by_class[name] = [(c, share) for c, share in zip(_IN_PROMPT, shares, strict=True) if share]
+            at, before = border, upto
+        else:
             # Too few tokens for our count to see: they belong where the border falls.
-            weights = {stretches[min(number, len(stretches) - 1)][0]: 1}
-        shares = share_out(count, [*weights.values()])
-        by_class[token_class.value] = {c: n for c, n in zip(weights, shares, strict=True) if n}
+            by_class[name] = [(_IN_PROMPT[split.at(border)], count)]
     return by_class

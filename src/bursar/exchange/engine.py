@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from bursar.cachemodel.provider import ProviderCache
 from bursar.cachemodel.rules import CacheRuleBook, CacheRules
-from bursar.domain.bounded import BoundedDict
+from bursar.domain.bounded import BoundedDict, WeighedDict
 from bursar.domain.calibration import Calibration
+from bursar.domain.layout import Layout
 from bursar.domain.price_book import PriceBook
 from bursar.domain.tokens import RatioBook
 from bursar.view.prefixes import SharedPrefixes
@@ -64,6 +65,7 @@ class Engine:
         calibration: Our token estimates against the providers' counts.
         calibrated_rules: Cache rules in our own count, by model and calibration.
         threads: Threads that are known.
+        layouts: Each thread's last prompt, laid out, by thread id.
         rhythm: How soon threads go on.
         prefixes: How often shared prefixes come.
         sent: The providers' caches, as what was sent leaves them.
@@ -81,6 +83,10 @@ class Engine:
         default_factory=lambda: BoundedDict[Hashable, CacheRules](4096)
     )
     threads: ThreadIndex = field(default_factory=ThreadIndex)
+    layouts: WeighedDict[str, Layout] = field(
+        # One block takes about 0.15 KB.
+        default_factory=lambda: WeighedDict[str, Layout](400_000, lambda layout: 1 + len(layout.chain))
+    )
     rhythm: Rhythm = field(default_factory=Rhythm)
     prefixes: SharedPrefixes = field(default_factory=SharedPrefixes)
     sent: ProviderCache = field(default_factory=ProviderCache)

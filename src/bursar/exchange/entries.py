@@ -15,7 +15,7 @@ from bursar.domain.ledger import (
 )
 from bursar.effects import Aborted, Cut, Ended, Sent, Unreachable, Whole
 from bursar.exchange.call import Call
-from bursar.exchange.components import share_components, split_prompt
+from bursar.exchange.components import share_components
 from bursar.exchange.costing import Bill, nothing_billed
 from bursar.exchange.planning import Plan
 from bursar.exchange.sending import Sending
@@ -135,9 +135,8 @@ def _components(outcome: Outcome, *, routing: bool) -> Mapping[Component, Compon
     bill = outcome.bill
     if bill.usage is None:
         return {}
-    stretches = split_prompt(outcome.call.request.prompt, outcome.plan.layout)
     lines = None if bill.basis is CostBasis.UNKNOWN else bill.lines
-    return share_components(stretches, bill.usage, lines, routing=routing)
+    return share_components(outcome.plan.layout, bill.usage, lines, routing=routing)
 
 
 def _shares(cost_nusd: int | None, baseline_nusd: int | None) -> Mapping[Technique, int]:

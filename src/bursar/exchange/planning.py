@@ -52,9 +52,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 def make_plan(engine: Engine, call: Call) -> Plan:
     """Plan a call: count it into what is known, ask the techniques, and write what goes upstream."""
-    request, at_s = call.request, call.arrival.at_s
+    at_s = call.arrival.at_s
     rules = _rules(engine, call)
-    layout = lay_out(request.prompt, scope=_scope(engine, call), ratios=engine.ratios.ratios(request.model))
+    layout = _lay_out(engine, call)
     options = _cache_options(call)
     as_sent = engine.as_sent.look(layout, layout.marks, rules, at_s, options)
     decisions, faults = _decide(engine, call, layout, rules, options)
@@ -75,6 +75,19 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
     engine.as_sent.keep(plan.layout, plan.as_sent, plan.rules, at_s)
     if plan.planned is not None:
         engine.planned.keep(plan.layout, plan.planned, plan.rules, at_s)
+
+
+def _lay_out(engine: Engine, call: Call) -> Layout:
+    """Lay the prompt out, going on from the thread's last call."""
+    thread_id, request = call.place.thread.thread_id, call.request
+    layout = lay_out(
+        request.prompt,
+        scope=_scope(engine, call),
+        ratios=engine.ratios.ratios(request.model),
+        known=engine.layouts.get(thread_id),
+    )
+    engine.layouts.keep(thread_id, layout)
+    return layout
 
 
 def _decide(

@@ -7,7 +7,7 @@ decision at its first call.
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import msgspec
@@ -18,7 +18,7 @@ SHORT_S = 300.0
 LONG_S = 3600.0
 
 
-class Return(msgspec.Struct, frozen=True):
+class Return(msgspec.Struct, frozen=True, gc=False):
     """How likely something comes again.
 
     Attributes:
@@ -30,7 +30,7 @@ class Return(msgspec.Struct, frozen=True):
     middle: float
 
 
-class Prior(msgspec.Struct, frozen=True):
+class Prior(msgspec.Struct, frozen=True, gc=False):
     """What to believe before anything was seen.
 
     Attributes:
@@ -115,10 +115,10 @@ class Rhythm:
 
     def expect(self, kind: Hashable, prior: Prior, at_s: float) -> Return:
         """Return how likely an arrival of this kind is followed by another."""
-        self._lapse(at_s)
         tally = self._tallies.get(kind)
         if tally is None:
             return prior.expected
+        self._lapse(at_s)
         weight = prior.weight
         return Return(
             short=(weight * prior.expected.short + tally.short) / (weight + tally.short_known),
@@ -127,21 +127,24 @@ class Rhythm:
 
     def _lapse(self, now_s: float) -> None:
         """Book what nothing has followed for 5 minutes, or for an hour."""
-        for entry in _overdue(self._due_short, now_s - SHORT_S):
-            if entry.open and entry.short_open:
+        queue, before_s = self._due_short, now_s - SHORT_S
+        while queue and queue[0][0] < before_s:
+            entry = _take(queue, before_s)
+            if entry is not None and entry.open and entry.short_open:
                 entry.short_open = False
                 entry.tally.short_known += 1
-        for entry in _overdue(self._due_long, now_s - LONG_S):
-            if entry.open:
+        queue, before_s = self._due_long, now_s - LONG_S
+        while queue and queue[0][0] < before_s:
+            entry = _take(queue, before_s)
+            if entry is not None and entry.open:
                 entry.open = False
                 entry.tally.middle_known += 1
 
 
-def _overdue(queue: deque[tuple[float, _Open]], before_s: float) -> Iterator[_Open]:
-    """Take from a queue what has waited since before a time."""
-    while queue and queue[0][0] < before_s:
-        _, entry = queue.popleft()
-        if entry.at_s >= before_s:
-            queue.append((entry.at_s, entry))
-        else:
-            yield entry
+def _take(queue: deque[tuple[float, _Open]], before_s: float) -> _Open | None:
+    """Take what waits longest; if its time was started anew since, queue it again and return None."""
+    _, entry = queue.popleft()
+    if entry.at_s < before_s:
+        return entry
+    queue.append((entry.at_s, entry))
+    return None

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import msgspec
 
 from bursar.domain.attribution import Attribution
-from bursar.domain.bounded import BoundedDict
-from bursar.domain.prompt import Piece, Role, digest
+from bursar.domain.bounded import BoundedDict, WeighedDict
+from bursar.domain.prompt import Piece, Role, digest, shared_start
 
 
 @dataclass(slots=True)
@@ -56,18 +56,19 @@ class ThreadIndex:
     """Threads by the digest of the history that they have reached, bounded.
 
     Args:
-        links_max: Histories remembered; one takes about 0.3 KB.
+        links_max: Histories remembered; one takes about 0.3 KB. As many links along them take 0.07 KB each.
     """
 
     def __init__(self, links_max: int = 200_000) -> None:
         self._reached: BoundedDict[bytes, tuple[Thread, int]] = BoundedDict(links_max)
+        self._trails: WeighedDict[bytes, _Trail] = WeighedDict(links_max, _weigh)
 
     def join(
-        self, attribution: Attribution, messages: Sequence[Piece], *, operation_id: str, at_s: float
+        self, attribution: Attribution, messages: tuple[Piece, ...], *, operation_id: str, at_s: float
     ) -> ThreadCall:
         """Find the thread that a call extends, or begin one, and count the call into it."""
         named = attribution.conversation
-        links = _links(attribution, messages)
+        links = self._links(attribution, messages)
         found = self._longest(links, messages, assistant_needed=not named)
         if found is None:
             thread = Thread(operation_id, named or operation_id, 0, at_s)
@@ -94,24 +95,63 @@ class ThreadIndex:
         self, links: Sequence[bytes], messages: Sequence[Piece], *, assistant_needed: bool
     ) -> tuple[Thread, int] | None:
         reached = self._reached
-        first_assistant = next(
-            (i for i, piece in enumerate(messages) if piece.role is Role.ASSISTANT), len(messages)
-        )
-        shortest = first_assistant if assistant_needed else 0
+        shortest = _first_assistant(messages) if assistant_needed else 0
         for number in range(len(links) - 1, shortest - 1, -1):
             found = reached.get(links[number])
             if found is not None:
                 return found
         return None
 
+    def _links(self, attribution: Attribution, messages: tuple[Piece, ...]) -> list[bytes]:
+        """Name the history up to each message. The tenant is a part, so that threads never cross tenants."""
+        who = f"{attribution.tenant}\0{attribution.agent}\0{attribution.conversation}"
+        links: list[bytes] = []
+        link = _follow(digest(who.encode("utf-8", "surrogatepass")), messages[:_TRAIL_STARTS_AT], links)
+        if len(messages) <= _TRAIL_STARTS_AT:
+            return links
+        start = link
+        trail = self._trails.get(start)
+        known = shared_start(trail.messages, messages) if trail is not None else 0
+        if trail is not None and known > _TRAIL_STARTS_AT:
+            links = trail.links[:known]
+            link = links[-1]
+        else:
+            known = _TRAIL_STARTS_AT
+        _follow(link, messages[known:], links)
+        self._trails.keep(start, _Trail(messages, links))
+        return links
 
-def _links(attribution: Attribution, messages: Sequence[Piece]) -> list[bytes]:
-    """Name the history up to each message. The tenant is a part, so that threads never cross tenants."""
-    who = f"{attribution.tenant}\0{attribution.agent}\0{attribution.conversation}"
-    link = digest(who.encode("utf-8", "surrogatepass"))
-    links: list[bytes] = []
+
+class _Trail(msgspec.Struct, frozen=True):
+    """A history that was named already, message by message; the next with its start most likely goes on."""
+
+    messages: tuple[Piece, ...]
+    links: list[bytes]
+
+
+# Histories are told apart by their first messages; shorter ones are named anew each time.
+_TRAIL_STARTS_AT = 4
+
+
+def _weigh(trail: _Trail) -> int:
+    return len(trail.links)
+
+
+def _follow(link: bytes, messages: Sequence[Piece], links: list[bytes]) -> bytes:
+    """Append the names of the histories that further messages make, and return the last."""
     for piece in messages:
-        content = piece.echo or b"".join([block.digest for block in piece.blocks])
+        blocks = piece.blocks
+        content = piece.echo or (
+            blocks[0].digest if len(blocks) == 1 else b"".join([block.digest for block in blocks])
+        )
         link = digest(link + content)
         links.append(link)
-    return links
+    return link
+
+
+def _first_assistant(messages: Sequence[Piece]) -> int:
+    """Return the number of the first assistant's message, or of all messages where there is none."""
+    for number, piece in enumerate(messages):
+        if piece.role is Role.ASSISTANT:
+            return number
+    return len(messages)
