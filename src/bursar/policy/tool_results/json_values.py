@@ -102,17 +102,18 @@ def write_value(value: Value, tabulate: Tabulate | None = None, depth: int = 0) 
     Raises:
         NoValue: It is nested deeper than `DEPTH_MAX`.
     """
-    if type(value) is str:
-        return quote(value)
     if isinstance(value, str):
-        return value
+        return value if type(value) is Number else quote(value)
     if not isinstance(value, dict | list):
         return LITERALS[value]
     if depth >= DEPTH_MAX:
         raise NoValue
     if isinstance(value, dict):
+        depth += 1
         members = [
-            f"{quote(name)}:{write_value(member, tabulate, depth + 1)}" for name, member in value.items()
+            # Most members are strings, which take no call.
+            f"{quote(name)}:{quote(member) if type(member) is str else write_value(member, tabulate, depth)}"
+            for name, member in value.items()
         ]
         return "{" + ",".join(members) + "}"
     table = tabulate(value, depth) if tabulate and len(value) > 1 else None

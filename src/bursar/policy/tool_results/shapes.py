@@ -5,35 +5,44 @@ however deeply it is nested.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeGuard
+from typing import NamedTuple, TypeAlias, TypeGuard
+
+import msgspec
 
 from bursar.policy.tool_results.json_values import Value, quote
 
 # A header of more names than this is no table that anybody reads.
 _NAMES_MAX = 200
+# The same for arrays in rows: what a header says of each of their elements.
+_ELEMENTS_MAX = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """A column: what stands here differs from row to row, and is written in the row.
+class Absent(msgspec.Struct, frozen=True):
+    """Stands for a member that a row does not have, which is not null."""
+
+
+ABSENT = Absent()
+
+
+class Cells(msgspec.Struct, frozen=True):
+    """A column: what stands here is written in each row.
 
     Attributes:
-        absent: How many rows do not have it; their cell is empty.
+        values: One for each row; `ABSENT` where a row does not have it.
+        absent: How many rows do not have it.
     """
 
+    values: "Sequence[Value | Absent]"
     absent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """Objects with the same members in the same order, optional ones aside."""
 
     shapes: "dict[str, Shape]"
 
 
-@dataclass(frozen=True, slots=True)
-class Elements:
+class Elements(msgspec.Struct, frozen=True):
     """Arrays of the same length, of which at least one element is an object in all of them."""
 
     shapes: "list[Shape]"
@@ -41,14 +50,12 @@ class Elements:
 
 Shape: TypeAlias = Cells | Members | Elements
 
-_COLUMN = Cells()
-
 
 def find_shape(rows: Sequence[Value], depth: int) -> Members | Elements | None:
     """Return the shape that all rows have in common, or None where there is none worth a header.
 
     Args:
-        rows: At least one value.
+        rows: At least two values.
         depth: How many more levels of objects and arrays may be looked into.
     """
     if depth <= 0:
@@ -56,24 +63,31 @@ def find_shape(rows: Sequence[Value], depth: int) -> Members | Elements | None:
     if _are_objects(rows):
         return _find_members(rows, depth)
     if _are_arrays(rows):
-        length = len(rows[0])
-        if not 0 < length <= _NAMES_MAX or any(len(row) != length for row in rows):
-            return None
-        shapes = [_find_column([row[place] for row in rows], depth) for place in range(length)]
-        return None if all(isinstance(shape, Cells) for shape in shapes) else Elements(shapes)
+        return _find_elements(rows, depth)
     return None
 
 
 def _are_objects(rows: Sequence[Value]) -> TypeGuard[Sequence[dict[str, Value]]]:
-    return set(map(type, rows)) == {dict}
+    return type(rows[0]) is dict and set(map(type, rows)) == {dict}
 
 
 def _are_arrays(rows: Sequence[Value]) -> TypeGuard[Sequence[list[Value]]]:
-    return set(map(type, rows)) == {list}
+    return type(rows[0]) is list and set(map(type, rows)) == {list}
 
 
 def _find_column(values: Sequence[Value], depth: int) -> Shape:
-    return find_shape(values, depth - 1) or _COLUMN
+    if type(values[0]) is dict or type(values[0]) is list:
+        return find_shape(values, depth - 1) or Cells(values)
+    return Cells(values)
+
+
+def _find_elements(rows: Sequence[list[Value]], depth: int) -> Elements | None:
+    # A header says the names once for each element; tables in the rows would say them once for each row.
+    length = len(rows[0])
+    if not 0 < length <= min(_ELEMENTS_MAX, len(rows)) or any(len(row) != length for row in rows):
+        return None
+    shapes = [_find_column([row[place] for row in rows], depth) for place in range(length)]
+    return None if all(isinstance(shape, Cells) for shape in shapes) else Elements(shapes)
 
 
 def _find_members(rows: Sequence[dict[str, Value]], depth: int) -> Members | None:
@@ -106,7 +120,7 @@ def _merge_members(
         {
             name: _find_column([row[name] for row in rows], depth)
             if name in required
-            else Cells(absent=sum(name not in row for row in rows))
+            else Cells([row.get(name, ABSENT) for row in rows], sum(name not in row for row in rows))
             for name in places
         }
     )
@@ -128,8 +142,7 @@ def _insert_names(names: list[str], places: dict[str, int], layout: Sequence[str
     return names
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """What a shape takes in characters, its cells aside.
 
     Attributes:
@@ -145,37 +158,27 @@ class Extent:
     absent_chars: int
 
 
-def measure(shape: Shape) -> Extent:
+def measure(shape: Members | Elements) -> Extent:
     """Measure a shape, every column taken to differ from row to row."""
-    match shape:
-        case Cells():
-            return Extent(0, 0, 1, 0)
-        case Members(shapes):
-            parts = [_measure_member(len(quote(name)), inner) for name, inner in shapes.items()]
-        case Elements(shapes):
-            parts = [_measure_element(inner) for inner in shapes]
-    punctuation = len(parts) + 1
-    return Extent(
-        punctuation + sum(part.json_chars for part in parts),
-        punctuation + sum(part.header_chars for part in parts),
-        sum(part.columns for part in parts),
-        sum(part.absent_chars for part in parts),
-    )
-
-
-def _measure_member(name_chars: int, shape: Shape) -> Extent:
-    if isinstance(shape, Cells):
-        # A column that some rows do not have takes a question mark; its absence spares name, colon, comma.
-        sign = 1 if shape.absent else 0
-        return Extent(name_chars + 1, name_chars + sign, 1, shape.absent * (name_chars + 2))
-    inner = measure(shape)
-    return replace(
-        inner,
-        json_chars=inner.json_chars + name_chars + 1,
-        header_chars=inner.header_chars + name_chars + 1,
-    )
-
-
-def _measure_element(shape: Shape) -> Extent:
-    # A column in an array takes an asterisk.
-    return replace(measure(shape), header_chars=1) if isinstance(shape, Cells) else measure(shape)
+    # Brackets, and commas between the parts.
+    json_chars = header_chars = len(shape.shapes) + 1
+    columns = absent_chars = 0
+    if isinstance(shape, Members):
+        parts = [(len(quote(name)), inner) for name, inner in shape.shapes.items()]
+    else:
+        parts = [(0, inner) for inner in shape.shapes]
+    for name_chars, inner in parts:
+        colon = 1 if name_chars else 0
+        if isinstance(inner, Cells):
+            json_chars += name_chars + colon
+            # A column without a name has an asterisk, an optional one a question mark.
+            header_chars += name_chars + (1 if inner.absent or not name_chars else 0)
+            columns += 1
+            absent_chars += inner.absent * (name_chars + 2)
+        else:
+            extent = measure(inner)
+            json_chars += name_chars + colon + extent.json_chars
+            header_chars += name_chars + colon + extent.header_chars
+            columns += extent.columns
+            absent_chars += extent.absent_chars
+    return Extent(json_chars, header_chars, columns, absent_chars)

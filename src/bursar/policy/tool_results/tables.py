@@ -28,7 +28,10 @@ from bursar.policy.tool_results.json_values import (
     quote,
     write_value,
 )
-from bursar.policy.tool_results.shapes import Cells, Elements, Members, Shape, find_shape, measure
+from bursar.policy.tool_results.shapes import Absent, Cells, Elements, Members, Shape, find_shape, measure
+
+_TEXTS = {str}
+_NUMBERS = {Number}
 
 # A smaller saving in characters may be none in tokens: `"},{"` is one token, and so is `","`.
 _SAVED_CHARS_MIN = 12
@@ -69,39 +72,33 @@ def _write_table(rows: Sequence[Value], depth: int) -> str | None:
     shape = find_shape(rows, DEPTH_MAX - depth)
     if shape is None or _saved_chars(shape, len(rows)) < _SAVED_CHARS_MIN:
         return None
-    columns = list(_write_columns(shape, rows, depth))
+    columns = _write_columns(shape, depth)
     shared = _find_shared(columns)
     header = _write_header(shape, iter(shared))
     varying = [column for column, text in zip(columns, shared, strict=True) if text is None]
     return "\n".join([header, *map(",".join, zip(*varying, strict=True))])
 
 
-def _write_columns(shape: Shape, rows: Sequence[Value], depth: int) -> Iterator[list[str]]:
-    """Yield the cells of each column from left to right."""
-    match shape:
-        case Members(shapes):
-            objects = cast("Sequence[dict[str, Value]]", rows)
-            for name, inner in shapes.items():
-                if isinstance(inner, Cells) and inner.absent:
-                    yield [encode_value(row[name], depth + 1) if name in row else "" for row in objects]
-                else:
-                    yield from _write_columns(inner, [row[name] for row in objects], depth + 1)
-        case Elements(shapes):
-            arrays = cast("Sequence[list[Value]]", rows)
-            for place, inner in enumerate(shapes):
-                yield from _write_columns(inner, [row[place] for row in arrays], depth + 1)
-        case Cells():
-            yield _write_cells(rows, depth)
+def _write_columns(shape: Shape, depth: int) -> list[list[str]]:
+    """Write the cells of each column, from left to right."""
+    if isinstance(shape, Cells):
+        return [_write_cells(shape, depth)]
+    inner_shapes = shape.shapes if isinstance(shape, Elements) else shape.shapes.values()
+    columns: list[list[str]] = []
+    for inner in inner_shapes:
+        columns += _write_columns(inner, depth + 1)
+    return columns
 
 
-def _write_cells(values: Sequence[Value], depth: int) -> list[str]:
+def _write_cells(cells: Cells, depth: int) -> list[str]:
+    values = cells.values
     kinds = set(map(type, values))
     # Most columns hold one kind of scalar, which takes no call for each of its cells.
-    if kinds == {str}:
+    if kinds == _TEXTS:
         return list(map(quote, cast("Sequence[str]", values)))
-    if kinds == {Number}:
+    if kinds == _NUMBERS:
         return list(cast("Sequence[Number]", values))
-    return [encode_value(value, depth) for value in values]
+    return ["" if isinstance(value, Absent) else encode_value(value, depth) for value in values]
 
 
 def _find_shared(columns: Sequence[Sequence[str]]) -> list[str | None]:
@@ -137,7 +134,7 @@ def _write_header(shape: Members | Elements, shared: Iterator[str | None]) -> st
     return "{" + ",".join(members) + "}"
 
 
-def _saved_chars(shape: Shape, count: int) -> int:
+def _saved_chars(shape: Members | Elements, count: int) -> int:
     """Return by how much a table is shorter than JSON, at least: cells that all rows share save more."""
     extent = measure(shape)
     in_json = count * (extent.json_chars + 1) - 1 - extent.absent_chars
