@@ -61,6 +61,7 @@ def run_server(app: Any, listener: socket.socket, *, grace_s: int) -> None:
         lifespan="on",
         access_log=False,
         log_config=None,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         backlog=_BACKLOG,
