@@ -93,7 +93,7 @@ class Optimum:
         if not ends:
             return
         tariff = _tariff(call)
-        if any(rate % _DENOMINATOR for rate in (tariff.plain, tariff.read, *tariff.writes)):
+        if any(rate * call.factor % _DENOMINATOR for rate in call.rates.values()):
             self._rounded_nusd += _ROUNDED_NUSD
         # What lies before the minimum can only be cached together with the block that reaches it.
         first = bisect_left(ends, call.rules.minimum_tokens) if call.rules is not None else len(ends)

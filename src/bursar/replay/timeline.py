@@ -9,7 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
 
 from bursar.replay.calls import RecordedCall
 from bursar.replay.files import Item
@@ -49,7 +49,7 @@ class Timeline:
     """
 
     def __init__(self, recordings: Sequence[Iterator[Item]], asking: Asking, pace: Pace) -> None:
-        self._unread = deque(recordings)
+        self._unread: deque[Iterator[Item]] = deque()
         self._asking = asking
         self._pace = pace
         self._logs: list[_Log] = []
@@ -59,6 +59,8 @@ class Timeline:
         self._now_s = float("-inf")
         self.conversations = 0
         self.late_calls = 0
+        for items in recordings:
+            self._sort(items)
 
     def __iter__(self) -> Iterator[RecordedCall]:
         """Yield all calls, once."""
@@ -80,8 +82,16 @@ class Timeline:
             if self._waiting and len(self._lanes) < self._pace.concurrency:
                 self._start_lane(self._now_s)
 
+    def _sort(self, items: Iterator[Item]) -> None:
+        """Take a file for what its first line is. A log among transcripts is found when it is come to."""
+        first = next(items, None)
+        if isinstance(first, RecordedCall):
+            self._logs.append(_Log(first, items, self._waiting))
+        elif first is not None:
+            self._unread.append(chain((first,), items))
+
     def _fill_lanes_first(self) -> None:
-        """Begin one conversation a lane, spread over one gap, and find out which files are logs."""
+        """Begin one conversation a lane, spread over one gap."""
         first = [conversation for _ in range(self._pace.concurrency) if (conversation := self._next())]
         start_s = min([log.next_at_s() for log in self._logs], default=self._pace.start_s)
         self._waiting.extendleft(reversed(first))

@@ -39,7 +39,7 @@ class _Line(msgspec.Struct):
 
 
 class _Failure(msgspec.Struct):
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 class _Block(msgspec.Struct):
