@@ -25,6 +25,8 @@ from bursar.cachemodel.writes import bill
 def look(entries: CacheEntries, request: CacheRequest, rules: CacheRules, now_s: float) -> CacheOutcome:
     """Say what the cache makes of a prompt. Changes nothing."""
     chain, ends = request.prefixes.chain, request.prefixes.ends
+    if not request.marks:
+        return uncached(ends[-1] if ends else 0)
     shortest = bisect_left(ends, rules.minimum_tokens)
     marks = [mark for mark in sorted(request.marks)[-rules.marks_max :] if mark >= shortest]
     if not marks:

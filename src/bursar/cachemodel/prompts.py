@@ -27,7 +27,7 @@ class Prefixes(Protocol):
         ...
 
 
-class CacheOptions(msgspec.Struct, frozen=True):
+class CacheOptions(msgspec.Struct, frozen=True, gc=False):
     """What a request says about caching as a whole. Anthropic's requests say nothing.
 
     Attributes:

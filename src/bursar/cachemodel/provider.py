@@ -61,7 +61,7 @@ class ProviderCache:
             rules: The rules that were given to `look`.
             now_s: When the response began.
         """
-        if rules is None:
+        if rules is None or not outcome.kept:
             return
         chain, renew = prefixes.chain, self._entries.renew
         fresh = {ttl: Entry(now_s + life_s, ttl, life_s) for ttl, life_s in rules.ttls_s.items()}

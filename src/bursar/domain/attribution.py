@@ -7,7 +7,7 @@ import msgspec
 DEFAULT = "default"
 
 
-class Attribution(msgspec.Struct, frozen=True):
+class Attribution(msgspec.Struct, frozen=True, gc=False):
     """Whom and what a call is attributed to. Agents are per tenant.
 
     Attributes:

@@ -27,7 +27,7 @@ _TOKEN_CLASSES = tuple((token_class, token_class.value) for token_class in Token
 _token_counts = attrgetter(*(token_class.value for token_class in TokenClass))
 
 
-class Terms(msgspec.Struct, frozen=True):
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """What a request is billed under, beyond its tokens.
 
     Attributes:
@@ -39,7 +39,7 @@ class Terms(msgspec.Struct, frozen=True):
     geo: str = ""
 
 
-class CostLine(msgspec.Struct, frozen=True):
+class CostLine(msgspec.Struct, frozen=True, gc=False):
     """One line of a bill.
 
     Attributes:

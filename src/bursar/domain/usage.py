@@ -42,7 +42,7 @@ class ServerTool(StrEnum):
     WEB_FETCH = "web_fetch"
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Disjoint token classes of one attempt, in tokens, and requests to the provider's own tools.
 
     Field names of tokens are the values of `TokenClass`. `other` names quantities that the provider

@@ -65,7 +65,7 @@ class Engine:
         calibration: Our token estimates against the providers' counts.
         calibrated_rules: Cache rules in our own count, by model and calibration.
         threads: Threads that are known.
-        layouts: Each thread's last prompt, laid out, by thread id.
+        layouts: Last prompts, laid out, by the start of their thread; and of an agent's account, by scope.
         rhythm: How soon threads go on.
         prefixes: How often shared prefixes come.
         sent: The providers' caches, as what was sent leaves them.
@@ -83,9 +83,9 @@ class Engine:
         default_factory=lambda: BoundedDict[Hashable, CacheRules](4096)
     )
     threads: ThreadIndex = field(default_factory=ThreadIndex)
-    layouts: WeighedDict[str, Layout] = field(
+    layouts: WeighedDict[bytes, Layout] = field(
         # One block takes about 0.15 KB.
-        default_factory=lambda: WeighedDict[str, Layout](400_000, lambda layout: 1 + len(layout.chain))
+        default_factory=lambda: WeighedDict[bytes, Layout](400_000, lambda layout: 1 + len(layout.chain))
     )
     rhythm: Rhythm = field(default_factory=Rhythm)
     prefixes: SharedPrefixes = field(default_factory=SharedPrefixes)

@@ -78,15 +78,19 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
 
 
 def _lay_out(engine: Engine, call: Call) -> Layout:
-    """Lay the prompt out, going on from the thread's last call."""
-    thread_id, request = call.place.thread.thread_id, call.request
+    """Lay the prompt out, going on from the thread's last call, or else from the agent's last new thread."""
+    request, layouts = call.request, engine.layouts
+    scope, start = _scope(engine, call), call.place.start
+    known = layouts.get(start)
     layout = lay_out(
         request.prompt,
-        scope=_scope(engine, call),
+        scope=scope,
         ratios=engine.ratios.ratios(request.model),
-        known=engine.layouts.get(thread_id),
+        known=known if known is not None else layouts.get(scope),
     )
-    engine.layouts.keep(thread_id, layout)
+    layouts.keep(start, layout)
+    if known is None:
+        layouts.keep(scope, layout)
     return layout
 
 
@@ -102,6 +106,9 @@ def _decide(
     engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
     engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
     if call.mode == "passthrough" or not engine.options.prefix_cache or rules is None or call.price is None:
+        return (), ()
+    if layout.total_tokens < rules.minimum_tokens:
+        # No provider caches it, however it is marked.
         return (), ()
     case = Case(
         layout=layout,

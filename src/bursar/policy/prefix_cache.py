@@ -93,8 +93,12 @@ def _ways(case: Case) -> Iterator[_Way]:
 
 def _placed(case: Case, reason: str, wanted: list[int | None], ttl: str, seats: int) -> Iterator[_Way]:
     """Yield a way that adds marks at the wanted blocks, as far as seats and the order of TTLs allow."""
-    marks = case.layout.marks
-    places = [block for block in dict.fromkeys(wanted) if block is not None and block not in marks][:seats]
+    marks, ends, minimum_tokens = case.layout.marks, case.layout.ends, case.rules.minimum_tokens
+    places = [
+        block
+        for block in dict.fromkeys(wanted)
+        if block is not None and block not in marks and ends[block] >= minimum_tokens
+    ][:seats]
     if not places:
         return
     added = {block: Mark(_fitting_ttl(case, block, ttl)) for block in places}
@@ -116,13 +120,16 @@ def _explicit(case: Case) -> CacheOptions:
 
 def _mixed(case: Case, tail: int | None, front: list[int | None], short: str, long: str) -> Iterator[_Way]:
     """Yield the way that keeps the shared prefix long and the tail short."""
-    added = {block: Mark(long) for block in front if block is not None}
+    ends, minimum_tokens = case.layout.ends, case.rules.minimum_tokens
+    added = {block: Mark(long) for block in front if block is not None and ends[block] >= minimum_tokens}
     if tail is not None and added and tail not in added:
         yield _Way(f"tail, and shared prefix for {long}", {**added, tail: Mark(short)}, case.options)
 
 
 def _fitting_ttl(case: Case, block: int, ttl: str) -> str:
     """Return the TTL of a mark among the client's: longer ones must stand before shorter ones."""
+    if not case.layout.marks:
+        return ttl
     lives = case.rules.ttls_s
     later = [case.rules.ttl(mark.ttl) for at, mark in case.layout.marks.items() if at > block]
     return max([ttl, *later], key=lambda name: lives[name])

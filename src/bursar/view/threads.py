@@ -44,12 +44,14 @@ class ThreadCall(msgspec.Struct, frozen=True):
         turn: Calls of the thread before this one.
         previous_at_s: When the call before it arrived; None at the first.
         link: Names the thread's history up to this call's last message.
+        start: Names its first messages: the same from the third turn on, and for a call that is repeated.
     """
 
     thread: Thread
     turn: int
     previous_at_s: float | None
     link: bytes
+    start: bytes
 
 
 class ThreadIndex:
@@ -81,7 +83,8 @@ class ThreadIndex:
                 thread = Thread(operation_id, thread.conversation, reached, at_s)
         thread.calls = turn + 1
         thread.last_at_s = at_s
-        call = ThreadCall(thread, turn, previous_at_s, links[-1])
+        start = links[min(len(links), _TRAIL_STARTS_AT) - 1]
+        call = ThreadCall(thread, turn, previous_at_s, links[-1], start)
         if named:
             self._reached.keep(call.link, (thread, turn))
         return call

@@ -56,6 +56,8 @@ _TOKENS = msgspec.json.Decoder(_Tokens)
 _ITERATION = msgspec.json.Decoder(_Iteration)
 _TERMS = msgspec.json.Decoder(_Terms)
 
+_SAYS_NOTHING = _Terms()
+
 
 def read_usage(usage: raw.Slice) -> Usage:
     """Read a raw usage object into disjoint classes.
@@ -80,6 +82,8 @@ def read_usage(usage: raw.Slice) -> Usage:
                 other.append(f"iteration:{kind[:40]}")
     except raw.REFUSALS as error:
         raise BadUsage(f"the answer's usage cannot be read: {error}") from None
+    if len(parts) == 1 and not other and not fields.server_tool_use:
+        return parts[0]
     tools = {name: requests for name, requests in (fields.server_tool_use or {}).items() if requests}
     web_search, web_fetch = tools.pop("web_search_requests", 0), tools.pop("web_fetch_requests", 0)
     return Usage(
@@ -98,7 +102,7 @@ def read_usage(usage: raw.Slice) -> Usage:
 def read_terms(usage: raw.Slice) -> Terms | None:
     """Read what an answer was billed under; None where its usage says nothing about it."""
     terms = raw.attempt(_TERMS, usage)
-    if terms is None or terms == _Terms():
+    if terms is None or terms == _SAYS_NOTHING:
         return None
     tier = "fast" if terms.speed == "fast" else terms.service_tier or "standard"
     # Models from before the setting report that there is none.
@@ -140,9 +144,9 @@ def _cache_writes(tokens: _Tokens) -> tuple[int, int]:
     What the total holds beyond the breakdown (a stream's later total comes without one) was written as
     the rest was: for an hour where everything broken down was, else for 5 minutes.
     """
-    breakdown = tokens.cache_creation or _CacheCreation()
-    write_5m = breakdown.ephemeral_5m_input_tokens or 0
-    write_1h = breakdown.ephemeral_1h_input_tokens or 0
+    breakdown = tokens.cache_creation
+    write_5m = (breakdown and breakdown.ephemeral_5m_input_tokens) or 0
+    write_1h = (breakdown and breakdown.ephemeral_1h_input_tokens) or 0
     total = tokens.cache_creation_input_tokens
     if total is None:
         return write_5m, write_1h
