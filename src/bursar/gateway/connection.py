@@ -60,7 +60,8 @@ class Connection:
             size += len(part)
             if size > limit_bytes:
                 parts.clear()
-                await self._discard(limit_bytes)
+                if message.get("more_body"):
+                    await self._discard(limit_bytes)
                 raise BodyTooLarge
             if not message.get("more_body"):
                 return b"".join(parts)
