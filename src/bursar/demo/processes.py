@@ -8,58 +8,80 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
 from types import FrameType
-from typing import IO
+from typing import IO, Any, Self
 
 from bursar.errors import DemoFailed
 
 _START_S = 30.0
 _END_S = 10.0
 _URL = re.compile(rb"http://127\.0\.0\.1:\d+")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COMMAND = (sys.executable, "-c", "from bursar.cli.main import run; run()")
 
 
-@contextmanager
-def serving(arguments: Sequence[str]) -> Generator[str]:
-    """Run a bursar command that serves, until the block ends; gives its URL.
+class Servers:
+    """Servers that run until the block ends, however it ends: by an error, an interrupt, or termination."""
 
-    Args:
-        arguments: The command. Its first output names its URL.
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._handlers: dict[int, Any] = {}
+        self._busy = False
+        self._told = 0
 
-    Raises:
-        DemoFailed: It did not start; the message ends with what it said.
-    """
-    # What it says goes into a file: nobody has to read it while it runs, and no pipe can fill up.
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            [*_COMMAND, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "COLUMNS": "200"},
-        )
-        try:
-            yield _await_url(process, said, arguments[0])
-        finally:
+    def __enter__(self) -> Self:
+        """Take signals as the end of the block."""
+        self._handlers = {number: signal.signal(number, self._tell) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the servers, the latest first."""
+        self._busy = True
+        for process in reversed(self._processes):
             _end(process)
-
-
-@contextmanager
-def ending_on_signals() -> Generator[None]:
-    """Let termination end the block as an interrupt does, so that what it has started is ended too."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        del frame
-        sys.exit(128 + number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        self._leave_if_told()
+
+    def start(self, *arguments: str) -> str:
+        """Start a bursar command that serves on a free port, and wait until it is ready.
+
+        Args:
+            arguments: The command. What it says first names its URL.
+
+        Returns:
+            Its URL.
+
+        Raises:
+            DemoFailed: It did not start; the message ends with what it said.
+        """
+        # What it says goes into a file: nobody has to read it while it runs, and no pipe can fill up.
+        with tempfile.TemporaryFile() as said:
+            # A signal in the middle of this would leave a process that nobody knows of.
+            self._busy = True
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                [*_COMMAND, *arguments, "--port", "0"],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "COLUMNS": "200"},
+                # An interrupt of the terminal is for us alone: we end what we have started.
+                start_new_session=True,
+            )
+            self._processes.append(process)
+            self._busy = False
+            self._leave_if_told()
+            return _await_url(process, said, arguments[0])
+
+    def _tell(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self._told = number
+        if not self._busy:
+            self._leave_if_told()
+
+    def _leave_if_told(self) -> None:
+        if self._told:
+            sys.exit(128 + self._told)
 
 
 def _await_url(process: "subprocess.Popen[bytes]", said: IO[bytes], name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bursar.adapters.ledger.sqlite import LedgerReader
 from bursar.demo.clients import play_scripts, require_sdks
-from bursar.demo.processes import ending_on_signals, serving
+from bursar.demo.processes import Servers
 from bursar.demo.scripts import Script
 from bursar.domain.money import nusd_from_usd
 from bursar.domain.report import Report, ReportKey
@@ -58,13 +58,13 @@ def play_demo(conversations: Sequence[Sequence[Script]], folder: Path, played: C
     folder.mkdir(parents=True, exist_ok=True)
     transcripts.write_bytes(b"".join([s.transcript() for threads in conversations for s in threads]))
     since_s = time.time()
-    double = ["double", "--port", "0", "--transcripts", str(transcripts), *_PACE]
-    with ending_on_signals(), serving(double) as provider:
+    with Servers() as servers:
+        provider = servers.start("double", "--transcripts", str(transcripts), *_PACE)
         upstreams = ("--upstream", f"anthropic={provider}", "--upstream", f"openai={provider}/v1")
-        with serving(["serve", "--port", "0", "--data-dir", str(folder), *upstreams]) as gateway:
-            started_s = time.monotonic()
-            asyncio.run(play_scripts(gateway, conversations, played))
-            seconds = time.monotonic() - started_s
+        gateway = servers.start("serve", "--data-dir", str(folder), *upstreams)
+        started_s = time.monotonic()
+        asyncio.run(play_scripts(gateway, conversations, played))
+        seconds = time.monotonic() - started_s
         bill = _bill(provider)
     keys = (ReportKey.TENANT, ReportKey.AGENT)
     return Shown(

@@ -310,7 +310,7 @@ def _reply(hearing: _Hearing, ask: Ask, outcome: CacheOutcome, spoken: Spoken) -
     )
     counted = spoken.speech.counted
     if counted is not None:
-        usage = replace(usage, web_search=counted.web_searches)
+        usage = structs.replace(usage, web_search=counted.web_searches)
     elif ask.searches_max:
         usage = structs.replace(
             usage, web_search=1 + hearing.draw.below("searches", min(2, ask.searches_max))
