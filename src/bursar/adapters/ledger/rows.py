@@ -1,9 +1,11 @@
 """Entries and tallies as rows of the ledger's tables, and back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
+from sqlalchemy import Integer, Text
 
 from bursar.adapters.ledger.schema import (
     COMPONENT_COST_COLUMNS,
@@ -37,6 +39,10 @@ _names = msgspec.json.Decoder(tuple[str, ...])
 
 _NO_USAGE: Row = (None,) * (len(TOKEN_COLUMNS) + len(TOOL_COLUMNS))
 _COLUMN_NAMES = tuple(column.name for column in entries.columns)
+
+_usage_cells = attrgetter(*(kind.value for kind, _ in (*TOKEN_COLUMNS, *TOOL_COLUMNS)))
+_texts = itemgetter(*(at for at, column in enumerate(entries.columns) if isinstance(column.type, Text)))
+_numbers = itemgetter(*(at for at, column in enumerate(entries.columns) if isinstance(column.type, Integer)))
 
 
 def at_us(at_s: float) -> int:
@@ -89,28 +95,17 @@ def entry_row(entry: Entry) -> Row:
         _json(who.tags) if who.tags else "[]",
         _json(entry.faults) if entry.faults else "[]",
     )
-    for cell in row:
-        if isinstance(cell, str):
-            if not cell.isascii():
-                cell.encode()
-        elif cell is not None and not -QUANTITY_MAX < cell < QUANTITY_MAX:
-            raise ValueError(f"{cell} is beyond any quantity of one call")
+    _check(row)
     return row
 
 
-def _usage_cells(usage: Usage) -> Row:
-    return (
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_30m,
-        usage.cache_write_1h,
-        usage.cache_write_12h,
-        usage.output,
-        usage.reasoning,
-        usage.web_search,
-        usage.web_fetch,
-    )
+def _check(row: Row) -> None:
+    text = "".join(_texts(row))
+    if not text.isascii():
+        text.encode()
+    numbers = [number for number in _numbers(row) if number]
+    if max(numbers) >= QUANTITY_MAX or min(numbers) <= -QUANTITY_MAX:
+        raise ValueError(f"{max(numbers, key=abs)} is beyond any quantity of one call")
 
 
 def entry_of(row: Sequence[Any]) -> Entry:

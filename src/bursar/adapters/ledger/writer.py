@@ -1,7 +1,7 @@
 """The thread that makes entries durable, in group commits.
 
-Whatever waits when a commit begins goes into it; nothing lingers for company. Each group has one future
-that all its callers share, so that waking them costs one call into the event loop.
+Whatever waits when a commit begins goes into it; nothing lingers for company. A group's callers are woken
+together, which costs one call into the event loop.
 """
 
 import asyncio
@@ -25,13 +25,16 @@ WAITING_MAX = 65_536
 """Entries that may wait at most (some 200 MB); beyond it calls fail rather than pile up."""
 
 
+_Waiter = asyncio.Future[StoreFailed | None]
+
+
 @dataclass(slots=True)
 class _Group:
-    """Entries that share a commit and a future. The future gives None, or why the commit failed."""
+    """Entries that share a commit, and who waits for it: given None, or why it failed."""
 
     loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[StoreFailed | None]
     members: list[Member] = field(default_factory=list[Member])
+    waiters: list[_Waiter] = field(default_factory=list[_Waiter])
 
 
 class GroupWriter:
@@ -64,8 +67,8 @@ class GroupWriter:
             row = entry_row(entry)
         except (ValueError, TypeError) as error:
             raise StoreFailed(f"ledger {self._path}: entry {entry.operation_id!r}: {error}") from error
-        group = self._join((row, entry))
-        failure = await asyncio.shield(group.done)
+        # One that is cancelled ends its own wait only.
+        failure = await self._join((row, entry))
         if failure is not None:
             # Each call raises an error of its own: one that is shared would collect all their traces.
             raise type(failure)(str(failure))
@@ -79,9 +82,10 @@ class GroupWriter:
         self._queue.put(None)
         self._thread.join()
 
-    def _join(self, member: Member) -> _Group:
+    def _join(self, member: Member) -> _Waiter:
         """Put an entry into the group that gathers while the last commit runs."""
         loop = asyncio.get_running_loop()
+        waiter: _Waiter = loop.create_future()
         with self._lock:
             if self._closed:
                 raise StoreFailed(f"ledger {self._path}: it was closed")
@@ -91,11 +95,12 @@ class GroupWriter:
                 )
             group = self._open
             if group is None or group.loop is not loop or len(group.members) >= GROUP_MAX:
-                group = self._open = _Group(loop, loop.create_future())
+                group = self._open = _Group(loop)
                 self._queue.put(group)
             group.members.append(member)
+            group.waiters.append(waiter)
             self._waiting += 1
-        return group
+        return waiter
 
     def _run(self) -> None:
         while (group := self._queue.get()) is not None:
@@ -106,7 +111,7 @@ class GroupWriter:
             with self._lock:
                 self._waiting -= len(group.members)
             try:
-                group.loop.call_soon_threadsafe(_resolve, group.done, failure)
+                group.loop.call_soon_threadsafe(_wake, group.waiters, failure)
             except RuntimeError:
                 # The loop was closed meanwhile, so that nobody waits any more.
                 continue
@@ -133,6 +138,7 @@ class GroupWriter:
             connection.close()
 
 
-def _resolve(done: asyncio.Future[StoreFailed | None], failure: StoreFailed | None) -> None:
-    if not done.done():
-        done.set_result(failure)
+def _wake(waiters: Sequence[_Waiter], failure: StoreFailed | None) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(failure)
