@@ -17,6 +17,9 @@ _GC_THRESHOLDS = (50_000, 50, 100)
 
 _BACKLOG = 2048
 
+# Longer than clients and balancers keep idle connections, so that none sends into one that closes.
+_KEEP_ALIVE_S = 75
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Listen before anything else is started.
@@ -64,6 +67,7 @@ def run_server(app: Any, listener: socket.socket, *, grace_s: int) -> None:
         proxy_headers=False,
         server_header=False,
         date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=grace_s,
     )

@@ -239,7 +239,10 @@ async def _refuse(connection: Connection, dialect: Dialect, fault: Fault, operat
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Read headers; a name that comes twice is joined as RFC 9110, 5.3 says."""
-    headers: dict[str, str] = {}
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(headers) == len(raw):
+        return headers
+    headers.clear()
     for name, value in raw:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
