@@ -1,7 +1,7 @@
 """An answer of the Messages API as a stream of events, and a stream as a whole answer.
 
-Values keep their raw bytes, ids and usage included; a tool's input is the exception's exception: it streams
-as text and comes back as the bytes that it was. What cannot be told in the other form without loss or
+Values keep their raw bytes, ids and usage included; a tool's input streams as text and comes back as the
+bytes that it was. What cannot be told in the other form without loss or
 guessing gives None. Source: anthropic SDK 2.12 types and its stream accumulation, checked 2026-11-24.
 """
 
@@ -40,7 +40,7 @@ def as_whole(stream: bytes) -> bytes | None:
     """Write a complete stream as a whole answer; None where it is not complete, or holds unknown deltas."""
     try:
         return _Whole().read(stream)
-    except (BadRequest, KeyError, IndexError):
+    except (BadRequest, KeyError):
         return None
 
 
@@ -160,17 +160,23 @@ class _Whole:
         if kind == "message_start":
             self._message = {**raw.read_object(event["message"], "message")}
         elif kind == "content_block_start":
-            if event["index"] != b"%d" % len(self._blocks):
+            if bytes(event["index"]) != b"%d" % len(self._blocks):
                 raise BadRequest("blocks do not come one after another")
             self._blocks.append(_Block({**raw.read_object(event["content_block"], "content_block")}))
         elif kind == "content_block_delta":
-            self._blocks[int(bytes(event["index"]))].take(raw.read_object(event["delta"], "delta"))
+            self._block(event["index"]).take(raw.read_object(event["delta"], "delta"))
         elif kind == "message_delta":
             self._end(event)
         elif kind == "message_stop":
             self._complete = True
         elif kind == "error":
             raise BadRequest("the stream ended with an error")
+
+    def _block(self, index: raw.Slice) -> _Block:
+        digits = bytes(index)
+        if not digits.isdigit() or int(digits) >= len(self._blocks):
+            raise BadRequest("a delta belongs to no block")
+        return self._blocks[int(digits)]
 
     def _end(self, event: raw.RawObject) -> None:
         message = self._message

@@ -62,7 +62,7 @@ def as_whole(stream: bytes) -> bytes | None:
             complete = True
             break
         chunk = raw.attempt(_OBJECT, data) if data else {}
-        if chunk is None or "error" in chunk:
+        if chunk is None or chunk.get("error") is not None:
             return None
         usage = chunk.get("usage") or usage
         for name, value in chunk.items():
@@ -134,7 +134,7 @@ def _whole(choice: JsonObject) -> JsonObject:
     message.setdefault("role", "assistant")
     message.setdefault("content", None)
     if message.get("tool_calls"):
-        calls = sorted(_objects(message["tool_calls"]), key=lambda call: call["index"])
+        calls = sorted(_objects(message["tool_calls"]), key=lambda call: call.get("index", 0))
         message["tool_calls"] = [{k: v for k, v in call.items() if k != "index"} for call in calls]
     return choice
 
@@ -175,12 +175,20 @@ def _fold_list(so_far: Any, part: list[Any]) -> list[Any]:
         number = cast("JsonObject", element)["index"] if numbered else None
         if numbered and not isinstance(number, int):
             raise _Unfoldable
-        known = next((n for n, other in enumerate(folded) if numbered and other["index"] == number), None)
+        known = _place(folded, number) if numbered else None
         if known is None:
             folded.append(_fold_object(None, cast("JsonObject", element)) if numbered else element)
         else:
             folded[known] = _fold_object(folded[known], cast("JsonObject", element))
     return folded
+
+
+def _place(elements: list[Any], number: Any) -> int | None:
+    """Return where the element with an index stands."""
+    for place, element in enumerate(elements):
+        if isinstance(element, dict) and cast("JsonObject", element).get("index") == number:
+            return place
+    return None
 
 
 def _objects(value: Any) -> list[JsonObject]:

@@ -44,16 +44,21 @@ def as_whole(dialect: str, stream: bytes) -> bytes | None:
     return convert(stream) if convert else None
 
 
-def read_ending(answer: Answer, content: bytes) -> Ending:
+def read_ending(dialect: str, answer: Answer, content: bytes) -> Ending:
     """Say how an answer ended; of several choices the worst counts.
 
     Args:
+        dialect: The dialect's name.
         answer: What was read of it.
         content: Its body, or its stream.
     """
-    reasons = {answer.stop_reason, *(reason.decode() for reason in _FINISH_REASON.findall(content))}
-    if not answer.complete or answer.problem or _REFUSAL.search(content):
+    reasons = {answer.stop_reason}
+    if not answer.complete or answer.problem:
         return Ending.OTHER
+    if dialect == openai_chat.NAME:
+        if _REFUSAL.search(content):
+            return Ending.OTHER
+        reasons.update(reason.decode(errors="replace") for reason in _FINISH_REASON.findall(content))
     if reasons <= _DONE:
         return Ending.DONE
     return Ending.LIMIT if reasons <= _DONE | _LIMIT else Ending.OTHER
