@@ -2,14 +2,11 @@
 
 from contextlib import suppress
 
-from bursar.policy.tool_results.documents import find_run, join_run
+from bursar.policy.tool_results.documents import Run, find_run, join_run, read_run
 from bursar.policy.tool_results.json_values import (
     NoValue,
-    Value,
     escape_surrogates,
     has_surrogates,
-    read_document,
-    read_value,
     write_value,
 )
 from bursar.policy.tool_results.notation import read_encoded
@@ -38,15 +35,22 @@ def encode(text: str) -> str:
         # It cannot be sent as it is, and nothing that we could make of it would be the same text.
         return text
     try:
-        return _encode_document(text)
+        return encode_run(read_run(text))
     except NoValue:
-        pass
-    cleaned = clean(text)
-    # A document in colour is a document once its escape codes are gone.
-    for write in (_encode_document, _encode_run):
-        with suppress(NoValue):
-            return write(cleaned)
-    return cleaned
+        return clean(text)
+
+
+def encode_run(run: Run) -> str:
+    """Write a text that ends in documents.
+
+    Raises:
+        NoValue: A document is nested too deeply.
+    """
+    if all(gap == "\n" for gap in run.gaps[:-1]):
+        table = encode_lines(run.documents)
+        if table is not None:
+            return run.prefix + escape_surrogates(table) + run.gaps[-1]
+    return join_run(run, [escape_surrogates(encode_value(document)) for document in run.documents])
 
 
 def decode(encoded: str) -> str:
@@ -54,38 +58,16 @@ def decode(encoded: str) -> str:
 
     A text that holds no table comes back as it is.
     """
-    for write in (_decode_document, _decode_run):
-        with suppress(NoValue):
-            return write(encoded)
-    return encoded
+    try:
+        run = _read_encoded_run(encoded)
+        return join_run(run, [escape_surrogates(write_value(document)) for document in run.documents])
+    except NoValue:
+        return encoded
 
 
-def _encode_document(text: str) -> str:
-    return escape_surrogates(encode_value(read_document(text)))
-
-
-def _encode_run(text: str) -> str:
-    run = find_run(text, _read_one)
-    if all(gap == "\n" for gap in run.gaps[:-1]):
-        table = encode_lines(run.documents)
-        if table is not None:
-            return run.prefix + escape_surrogates(table) + run.gaps[-1]
-    return join_run(run.prefix, [escape_surrogates(encode_value(each)) for each in run.documents], run.gaps)
-
-
-def _read_one(text: str, start: int) -> tuple[list[Value], int]:
-    value, end = read_value(text, start)
-    return [value], end
-
-
-def _decode_document(text: str) -> str:
-    documents, end = read_encoded(text, 0)
-    if end != len(text) or len(documents) > 1:
-        raise NoValue
-    return escape_surrogates(write_value(documents[0]))
-
-
-def _decode_run(text: str) -> str:
-    run = find_run(text, read_encoded)
-    documents = [escape_surrogates(write_value(document)) for document in run.documents]
-    return join_run(run.prefix, documents, run.gaps)
+def _read_encoded_run(text: str) -> Run:
+    with suppress(NoValue):
+        documents, end = read_encoded(text, 0)
+        if end == len(text) and len(documents) == 1:
+            return Run("", documents, [""])
+    return find_run(text, read_encoded)

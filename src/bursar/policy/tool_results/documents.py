@@ -6,9 +6,11 @@ text after it is left alone: it may be part of a source file, whose every byte c
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from bursar.policy.tool_results.json_values import NoValue, Value
+from bursar.policy.tool_results.json_values import NoValue, Value, read_document, read_value
+from bursar.policy.tool_results.plain_text import clean
 
 # Where the first document begins: after a colon on the first line, or at the start of a line. An array of
 # numbers gains nothing, and would be taken for a time in brackets, with which lines of logs begin.
@@ -62,8 +64,27 @@ def find_run(text: str, read: Read) -> Run:
     return Run(text[: start.end()], documents, gaps)
 
 
-def join_run(prefix: str, documents: Sequence[str], gaps: Sequence[str]) -> str:
-    """Put a text together again."""
-    return prefix + "".join(
-        [part for document, gap in zip(documents, gaps, strict=True) for part in (document, gap)]
+def read_run(text: str) -> Run:
+    """Take a text apart that is JSON, or that ends in JSON; terminal escape codes around it aside.
+
+    Raises:
+        NoValue: It is neither, it is nested too deeply, or an object in it repeats a key.
+    """
+    cleaned = clean(text)
+    # Where nothing can be cleaned away, trying again would say the same.
+    for candidate in (text,) if cleaned == text else (text, cleaned):
+        with suppress(NoValue):
+            return Run("", [read_document(candidate)], [""])
+    return find_run(cleaned, _read_one)
+
+
+def _read_one(text: str, start: int) -> tuple[list[Value], int]:
+    value, end = read_value(text, start)
+    return [value], end
+
+
+def join_run(run: Run, documents: Sequence[str]) -> str:
+    """Put a text together again, its documents written anew."""
+    return run.prefix + "".join(
+        [part for document, gap in zip(documents, run.gaps, strict=True) for part in (document, gap)]
     )

@@ -47,6 +47,10 @@ class _Reader:
         columns, self._columns = self._columns, []
         documents: list[Value] = []
         while self._text.startswith("\n", place) and self._text[place + 1 : place + 2].strip():
+            if self._text.startswith("+", place + 1):
+                last, place = self._read_string(place + 2)
+                documents.append(last)
+                break
             document, place = self._read_line(place + 1, pattern, columns, 0)
             documents.append(document)
         # A table of one line would be longer than its JSON: it is no table of ours.

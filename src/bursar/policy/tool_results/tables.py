@@ -11,8 +11,8 @@ becomes
 
 The header is the shape of a row. A name with a value has that value in every row; a name without one is a
 column, and each line gives the columns' values in the header's order, as JSON. `"name"?` is a column that
-some rows do not have: their cell is empty (which is not `null`). `*` is a column without a name, in an array.
-A line that begins with `+` is one more element of the array, a string, which is no row.
+some rows do not have; their cell is empty (which is not `null`). `*` is a column without a name, in an array.
+A line that begins with `+` is one more element, a string, which is no row.
 
 JSON Lines take the same form without the brackets: a header, and one line for each line of the original.
 A line break stands nowhere in it but before a row, since JSON writes those of strings as `\n`.
@@ -34,7 +34,7 @@ _TEXTS = {str}
 _NUMBERS = {Number}
 
 # A smaller saving in characters may be none in tokens: `"},{"` is one token, and so is `","`.
-_SAVED_CHARS_MIN = 12
+_SAVED_CHARS_MIN = 16
 
 
 def encode_value(value: Value, depth: int = 0) -> str:
@@ -52,19 +52,23 @@ def encode_lines(documents: Sequence[Value]) -> str | None:
     Raises:
         NoValue: A document is nested deeper than `DEPTH_MAX`.
     """
-    # An array would open with a bracket, which is how a table inside an array opens.
+    # A document that is an array opens with a bracket, as an array that is a table does.
     if len(documents) < 2 or not isinstance(documents[0], dict):
         return None
-    return _write_table(documents, 0)
+    return _write_rows(documents, 0)
 
 
 def _tabulate(rows: list[Value], depth: int) -> str | None:
-    last = rows[-1]
-    if type(last) is str and len(rows) > 2:
-        table = _write_table(rows[:-1], depth + 1)
-        return None if table is None else f"[{table}\n+{quote(last)}]"
-    table = _write_table(rows, depth + 1)
+    table = _write_rows(rows, depth + 1)
     return None if table is None else f"[{table}]"
+
+
+def _write_rows(rows: Sequence[Value], depth: int) -> str | None:
+    last = rows[-1]
+    if type(last) is not str or len(rows) == 2:
+        return _write_table(rows, depth)
+    table = _write_table(rows[:-1], depth)
+    return None if table is None else f"{table}\n+{quote(last)}"
 
 
 def _write_table(rows: Sequence[Value], depth: int) -> str | None:
