@@ -32,7 +32,10 @@ def bill(
     writes: dict[TokenClass, int] = {}
     # Marks stand in prompt order, so the last of each time to live is the one that counts.
     last_by_ttl = {ttl: index for index, ttl in written}
-    for ttl in sorted(last_by_ttl, key=lambda name: -rules.ttls_s[name]):
+    longest_first = (
+        sorted(last_by_ttl, key=lambda name: -rules.ttls_s[name]) if len(last_by_ttl) > 1 else last_by_ttl
+    )
+    for ttl in longest_first:
         end = ends[last_by_ttl[ttl]]
         if end > billed_to:
             token_class = rules.write_classes[ttl]

@@ -118,6 +118,8 @@ def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios, known: Layout 
         begun, messages = known, shared_start(known.prompt.messages, prompt.messages)
     else:
         begun, messages = _lay_front(prompt, scope, ratios), 0
+    if begun is known and prompt == begun.prompt:
+        return begun
     end = begun.message_ends[messages - 1] if messages else begun.system_end
     rows = _Rows(begun, end)
     rows.add(

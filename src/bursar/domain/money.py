@@ -82,11 +82,15 @@ def share_out(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     if whole == 0:
         return (*(0 for _ in weights[:-1]), total)
     amount = abs(total)
-    exact = [amount * weight for weight in weights]
-    shares = [part // whole for part in exact]
+    shares: list[int] = []
+    remainders: list[int] = []
+    for weight in weights:
+        share, remainder = divmod(amount * weight, whole)
+        shares.append(share)
+        remainders.append(remainder)
     left = amount - sum(shares)
     if left:
-        by_remainder = sorted(range(len(shares)), key=lambda i: shares[i] * whole - exact[i])
-        for index in by_remainder[:left]:
+        # The sort is stable, reversed too, so that ties stay in order.
+        for index in sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)[:left]:
             shares[index] += 1
     return tuple(shares) if total >= 0 else tuple([-share for share in shares])

@@ -1,7 +1,7 @@
 """Where a call's tokens and dollars went, by position in the prompt."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 
 from bursar.domain.layout import Layout
@@ -36,8 +36,8 @@ _IN_PROMPT = (
 )
 _TOOLS, _SYSTEM, _HISTORY, _TOOL_RESULTS, _USER = range(len(_IN_PROMPT))
 
-# One component's part of a token class, by component.
-_Parts = list[tuple[Component, int]]
+# A token class, the components that it covers, and how much of it each has.
+_Part = tuple[str, Sequence[Component], Sequence[int]]
 
 
 class Split:
@@ -120,37 +120,43 @@ def share_components(
     if routing:
         cost_nusd = None if lines is None else sum([line.cost_nusd for line in lines])
         return {Component.ROUTING: ComponentShare(usage.tokens(), cost_nusd)}
-    by_class = _tokens_along(Split(layout), usage)
+    parts = _tokens_along(Split(layout), usage)
     if usage.output:
-        by_class["output"] = [(Component.OUTPUT, usage.output)]
+        parts.append(("output", (Component.OUTPUT,), (usage.output,)))
     if usage.reasoning:
-        by_class["reasoning"] = [(Component.OUTPUT, usage.reasoning)]
+        parts.append(("reasoning", (Component.OUTPUT,), (usage.reasoning,)))
+    unshared_nusd = {} if lines is None else {line.item: line.cost_nusd for line in lines}
     tokens: dict[Component, dict[str, int]] = {}
-    for name, parts in by_class.items():
-        for component, count in parts:
-            tokens.setdefault(component, {})[name] = count
-    if lines is None:
-        return {component: ComponentShare(counts, None) for component, counts in tokens.items()}
-    costs = dict.fromkeys(tokens, 0)
-    for line in lines:
+    costs: dict[Component, int] = {}
+    for name, components, counts in parts:
+        shares_nusd = share_out(unshared_nusd.pop(name, 0), counts)
+        for component, count, share_nusd in zip(components, counts, shares_nusd, strict=True):
+            if component in tokens:
+                tokens[component][name] = count
+                costs[component] += share_nusd
+            else:
+                tokens[component] = {name: count}
+                costs[component] = share_nusd
+    if unshared_nusd:
         # A fee for the provider's own tools belongs to no token.
-        parts = by_class.get(line.item) or [(Component.TOOLS, 1)]
-        shares = share_out(line.cost_nusd, [count for _, count in parts])
-        for (component, _), share in zip(parts, shares, strict=True):
-            costs[component] = costs.get(component, 0) + share
-    return {component: ComponentShare(tokens.get(component, {}), part) for component, part in costs.items()}
+        tokens.setdefault(Component.TOOLS, {})
+        costs[Component.TOOLS] = costs.get(Component.TOOLS, 0) + sum(unshared_nusd.values())
+    return {
+        component: ComponentShare(counts, None if lines is None else costs[component])
+        for component, counts in tokens.items()
+    }
 
 
-def _tokens_along(split: Split, usage: Usage) -> dict[str, _Parts]:
+def _tokens_along(split: Split, usage: Usage) -> list[_Part]:
     """Lay the token classes along the prompt and give each class's tokens to the components that it covers.
 
     The classes' borders are the provider's own proportions on our estimated positions; within a class,
     components share its tokens by largest remainder.
     """
     total = usage.prompt_tokens
-    by_class: dict[str, _Parts] = {}
+    parts: list[_Part] = []
     reported = at = 0
-    before = split.upto(0)
+    before = (0, 0, 0, 0, 0)
     for name, count in zip(_ALONG_PROMPT, _counts_along_prompt(usage), strict=True):
         if not count:
             continue
@@ -158,11 +164,14 @@ def _tokens_along(split: Split, usage: Usage) -> dict[str, _Parts]:
         border = split.total * reported // total
         if border > at:
             upto = split.upto(border)
-            weights = [end - start for start, end in zip(before, upto, strict=True)]
-            shares = share_out(count, weights)
-            by_class[name] = [(c, share) for c, share in zip(_IN_PROMPT, shares, strict=True) if share]
+            covered = [n for n in range(5) if upto[n] > before[n]]
+            shares = share_out(count, [upto[n] - before[n] for n in covered])
+            if 0 in shares:
+                covered = [n for n, share in zip(covered, shares, strict=True) if share]
+                shares = [share for share in shares if share]
             at, before = border, upto
         else:
             # Too few tokens for our count to see: they belong where the border falls.
-            by_class[name] = [(_IN_PROMPT[split.at(border)], count)]
-    return by_class
+            covered, shares = [split.at(border)], [count]
+        parts.append((name, [_IN_PROMPT[n] for n in covered], shares))
+    return parts

@@ -130,10 +130,10 @@ class _Otherwise(msgspec.Struct, frozen=True):
         if _same_bill(outcome, self.sent):
             return self.cost_nusd
         usage = self.usage
-        shares = outcome.usage(usage.prompt_tokens, usage.output, usage.reasoning)
-        other = msgspec.structs.replace(
-            shares, web_search=usage.web_search, web_fetch=usage.web_fetch, other=usage.other
-        )
+        other = outcome.usage(usage.prompt_tokens, usage.output, usage.reasoning)
+        if usage.web_search or usage.web_fetch:
+            # What the provider's own tools cost does not hang on its cache.
+            other = msgspec.structs.replace(other, web_search=usage.web_search, web_fetch=usage.web_fetch)
         return _total(cost(other, self.price, self.terms))
 
 

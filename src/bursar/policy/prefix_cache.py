@@ -194,8 +194,10 @@ class _Pricing:
     def _depth(self, outcome: CacheOutcome, end: int, lives_s: int) -> int:
         """Return how many of the first `end` tokens will be readable, by entries of at least some life."""
         ends, lives = self._case.layout.ends, self._case.rules.ttls_s
-        depths = [ends[block] for block, ttl in outcome.kept if ends[block] <= end and lives[ttl] >= lives_s]
-        return max(depths, default=0)
+        for block, ttl in reversed(outcome.kept):
+            if ends[block] <= end and lives[ttl] >= lives_s:
+                return ends[block]
+        return 0
 
     def _again(self, depth: int, end: int) -> int:
         """Price a prompt of `end` tokens of which `depth` are read, and the rest is written anew."""

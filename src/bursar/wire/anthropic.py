@@ -4,7 +4,8 @@ Sources: PROVIDERS' facts and the types of the anthropic SDK 2.12, checked 2026-
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from bursar.domain.prices import Terms
 from bursar.domain.prompt import Mark, Prompt, Section
@@ -37,7 +38,7 @@ from bursar.wire.splicing import (
 
 NAME = "anthropic.messages"
 
-_TOOL_TAG, _SYSTEM_TAG, _MESSAGE_TAG = b"at", b"as", b"am"
+_TOOL_TAG, _SYSTEM_TEXT_TAG, _SYSTEM_TAG, _MESSAGE_TAG = b"at", b"ax", b"as", b"am"
 
 _SECTION_FIELDS = {section: section.value for section in Section}
 _MARKS = MarkField(MARK_FIELD, write_mark)
@@ -129,8 +130,7 @@ class AnthropicMessages:
         return b"event: error\ndata: " + self.error(fault, operation_id) + b"\n\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(msgspec.Struct, frozen=True, gc=False):
     """The top-level fields that we look at."""
 
     model: str
@@ -168,7 +168,7 @@ def _read_system(fields: Mapping[str, bytes], reader: PieceReader) -> ArrayDraft
     if system is None or raw.is_null(system):
         return None
     if raw.is_text(system):
-        return reader.take_one(system, "system", _SYSTEM_TAG, read_system_text)
+        return reader.take_one(system, "system", _SYSTEM_TEXT_TAG, read_system_text)
     return reader.take(system, "system", _SYSTEM_TAG, read_system_block)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from bursar.domain.prompt import Block, BlockKind, ContentClass, Mark, Piece, Role, digest
 from bursar.wire import raw_json as raw
 from bursar.wire.content import classify
-from bursar.wire.memo import PieceMemo, Run
+from bursar.wire.memo import NO_RUN, RUN_BYTES_MIN, PieceMemo, Run
 
 
 @dataclass(slots=True)
@@ -129,26 +129,32 @@ class PieceReader:
         """
         known = self._memo.beginning(content, tag)
         array = ArrayDraft(content, tag, known, [], [])
+        pieces, ends, get = array.pieces, array.ends, self._memo.get
         before = len(known.pieces)
         end = known.ends[-1] if before else 0
-        for index, element in enumerate(_rest(content, end, place), before):
-            array.pieces.append(self._find(array, element, f"{place}[{index}]", parse))
+        for element in _rest(content, end, place):
+            key = digest(element) + tag
+            piece = get(key)
+            if piece is None:
+                piece = self._draft(array, key, element, f"{place}[{before + len(pieces)}]", parse)
+            pieces.append(piece)
             # Between elements there is nothing but white space and a comma.
             end = content.index(b"{", end) + len(memoryview(element))
-            array.ends.append(end)
+            ends.append(end)
         return array
 
     def take_one(self, content: bytes, place: str, tag: bytes, parse: Parse) -> ArrayDraft:
         """Look up, or draft, one piece that stands where an array might."""
-        array = ArrayDraft(content, tag, _NOTHING, [], [len(content)])
-        array.pieces.append(self._find(array, msgspec.Raw(content), place, parse))
+        array = ArrayDraft(content, tag, NO_RUN, [], [len(content)])
+        key = digest(content) + tag
+        piece = self._memo.get(key)
+        if piece is None:
+            piece = self._draft(array, key, msgspec.Raw(content), place, parse)
+        array.pieces.append(piece)
         return array
 
-    def _find(self, array: ArrayDraft, element: msgspec.Raw, place: str, parse: Parse) -> Piece:
-        key = digest(element) + array.tag
-        piece = self._memo.get(key)
-        if piece is not None:
-            return piece
+    def _draft(self, array: ArrayDraft, key: bytes, element: msgspec.Raw, place: str, parse: Parse) -> Piece:
+        """Draft the next piece of an array, unless the same one was drafted already; return a gap."""
         if key not in self._drafts:
             self._drafts[key] = parse(element, place)
         self._gaps.append((array.pieces, len(array.pieces), key))
@@ -175,10 +181,11 @@ class PieceReader:
         known, pieces = array.known, array.pieces
         if not pieces:
             return known
-        lasting = _lasting(pieces, whole=not known.pieces)
+        content = array.content
+        lasting = _lasting(pieces, whole=not known.pieces) if len(content) >= RUN_BYTES_MIN else 0
         if lasting:
             begun = _extend(known, pieces[:lasting], array.ends[:lasting])
-            self._memo.keep_beginning(array.content, array.tag, begun)
+            self._memo.keep_beginning(content, array.tag, begun)
             if lasting == len(pieces):
                 return begun
         return _extend(known, pieces, array.ends)
@@ -245,8 +252,6 @@ def echo_digest(texts: Iterable[str], tool_call_ids: Iterable[str]) -> bytes:
 
 # How many pieces at an array's end a client may mark anew at each turn.
 _MARKED_MAX = 8
-
-_NOTHING = Run()
 
 # Stands in a list until the piece's texts are counted.
 _GAP = Piece(role=Role.SYSTEM, blocks=())

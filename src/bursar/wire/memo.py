@@ -7,7 +7,7 @@ from bursar.domain.bounded import BoundedDict, WeighedDict
 from bursar.domain.prompt import Piece
 
 # Shorter arrays are read piece by piece as fast.
-_RUN_BYTES_MIN = 1_024
+RUN_BYTES_MIN = 1_024
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -63,11 +63,13 @@ class PieceMemo:
             content: Raw JSON of the array.
             tag: Tells dialects and sections apart where raw bytes are equal.
         """
+        if len(content) < RUN_BYTES_MIN:
+            return NO_RUN
         milestone = _milestone(len(content))
         view = memoryview(content)
         # What was known may end before the last milestone, seldom before the one before it.
         for size_bytes in (milestone, milestone >> 1):
-            if size_bytes < _RUN_BYTES_MIN:
+            if size_bytes < RUN_BYTES_MIN:
                 break
             name = xxhash.xxh3_128(view[:size_bytes])
             known = self._runs.get(name.digest() + tag)
@@ -84,7 +86,7 @@ class PieceMemo:
         common start are told apart once they have gone on for as long again.
         """
         size_bytes = run.ends[-1] if run.ends else 0
-        if size_bytes < _RUN_BYTES_MIN:
+        if size_bytes < RUN_BYTES_MIN:
             return
         milestone = _milestone(size_bytes)
         view = memoryview(content)

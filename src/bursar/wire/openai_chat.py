@@ -7,7 +7,8 @@ Sources: PROVIDERS' facts and the types of the openai SDK 3.54, checked 2026-11-
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from bursar.domain.prices import Terms
 from bursar.domain.prompt import Mark, Prompt, Role, Section, digest
@@ -128,8 +129,7 @@ class OpenAIChat:
         return b"data: " + self.error(fault, operation_id) + b"\n\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(msgspec.Struct, frozen=True, gc=False):
     """The top-level fields that we look at."""
 
     model: str
