@@ -69,6 +69,23 @@ async def test_optimise_marks_what_pays() -> None:
     assert scene.entry.mode == "optimise"
 
 
+@pytest.mark.parametrize(
+    ("turn", "tools", "marked"),
+    [(0, TOOLS, True), (1, None, True), (0, None, False)],
+    ids=["tools", "an answer in the history", "a lone question"],
+)
+async def test_a_first_call_is_marked_where_more_are_likely_to_come(
+    turn: int, tools: Any, marked: bool
+) -> None:
+    body = talk(turn)
+    del body["tools"]
+    if tools:
+        body["tools"] = tools
+    scene = Scene(whole(message()))
+    await scene.play(body)
+    assert (marks_in(scene.upstream.requests[0].body) > 0) == marked
+
+
 async def test_with_prefix_caching_off_nothing_is_marked() -> None:
     scene = Scene(whole(message()), prefix_cache=False)
     body = json.dumps(talk(1)).encode()

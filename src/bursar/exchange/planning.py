@@ -7,7 +7,7 @@ from bursar.cachemodel.prompts import CacheOptions
 from bursar.cachemodel.rules import CacheRules
 from bursar.domain.decision import Decision
 from bursar.domain.layout import Layout, lay_out
-from bursar.domain.prompt import Mark
+from bursar.domain.prompt import Mark, Role
 from bursar.domain.tokens import PER_MILLE
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
@@ -100,9 +100,10 @@ def _decide(
     """Learn from the call's arrival, and let the techniques decide."""
     at_s = call.arrival.at_s
     first = call.place.turn == 0
-    has_past = bool(layout.tools_end) or not first
-    prior = _LIKELY if has_past else _UNLIKELY
-    kind = (call.attribution.tenant, call.attribution.agent, first, bool(layout.tools_end))
+    tools = bool(layout.tools_end)
+    begins = first and not any(piece.role is Role.ASSISTANT for piece in call.request.prompt.messages)
+    prior = _UNLIKELY if begins and not tools else _LIKELY
+    kind = (call.attribution.tenant, call.attribution.agent, begins, tools)
     engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
     engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
     if call.mode == "passthrough" or not engine.options.prefix_cache or rules is None or call.price is None:
@@ -118,8 +119,7 @@ def _decide(
         thread=engine.rhythm.expect(kind, prior, at_s),
         prefix=engine.prefixes.expect(layout, prior, at_s),
         system_varies=engine.prefixes.system_varies(layout),
-        calls_a_minute=engine.prefixes.calls_a_minute(layout, at_s),
-        conversation=call.attribution.conversation,
+        agent=call.attribution.agent,
         has_cache_key="prompt_cache_key" in call.request.fields,
         cache=engine.sent if call.mode == "optimise" else engine.planned,
         now_s=at_s,

@@ -1,9 +1,9 @@
-"""OpenAI's `prompt_cache_key`: calls that share a prefix go to the machine that keeps it.
+"""OpenAI's `prompt_cache_key`: an agent's calls go to the machine that keeps its prefix.
 
-OpenAI routes by a hash of the prompt's first tokens and this key, and spreads a pair that comes more
-often than about 15 times a minute over further machines, where its prefix is cold (PROVIDERS.md). So
-calls get a key by their shared prefix; where that alone comes too often for one machine, by conversation
-too, in as many groups as the rate needs.
+OpenAI routes by a hash of the prompt's first tokens and this key (PROVIDERS.md). Calls of one agent get one
+key, whatever their tenant, so that what shares a prefix stays together; calls of nobody's agent share one
+too. Splitting a busy agent's key further would spare machines that OpenAI says it overflows at about 15
+calls a minute, but each part would pay for the prefix anew, and what an overflow costs is not known.
 """
 
 import msgspec
@@ -14,24 +14,14 @@ from bursar.domain.ledger import Technique
 from bursar.domain.prompt import digest
 from bursar.policy.case import Case
 
-_CALLS_A_MINUTE_PER_KEY = 15
-_GROUPS_MAX = 1024
-
 
 def plan_cache_key(case: Case) -> Decision | None:
-    """Choose a key, or None where no prefix is shared, the client chose one, or there is no such thing."""
-    layout = case.layout
-    if case.rules.kind is CacheKind.ANTHROPIC or case.has_cache_key or not layout.system_end:
+    """Choose a key, or None where the client chose one or there is no such thing."""
+    if case.rules.kind is CacheKind.ANTHROPIC or case.has_cache_key:
         return None
-    groups = 1
-    # Doubling keeps half of the conversations where they are when the number of groups changes.
-    while groups * _CALLS_A_MINUTE_PER_KEY < case.calls_a_minute and groups < _GROUPS_MAX:
-        groups *= 2
-    name = digest(b"".join([block.digest for block in layout.blocks[: layout.system_end]])).hex()[:16]
-    group = digest(case.conversation.encode("utf-8", "surrogatepass"))[0:2]
-    key = f"bursar-{name}-{int.from_bytes(group) % groups}"
+    name = digest(case.agent.encode("utf-8", "surrogatepass")).hex()[:16]
     return Decision(
         Technique.PREFIX_CACHE,
-        "calls with one prefix meet at one cache",
-        fields={"prompt_cache_key": msgspec.json.encode(key)},
+        "an agent's calls meet at one cache",
+        fields={"prompt_cache_key": msgspec.json.encode(f"bursar-{name}")},
     )

@@ -21,8 +21,7 @@ class Case(msgspec.Struct, frozen=True):
         thread: How likely the thread's next call is.
         prefix: How likely a new thread with the same tools and system text is.
         system_varies: Whether the same tools come with other system texts too.
-        calls_a_minute: How often calls with this shared prefix came lately.
-        conversation: Its conversation.
+        agent: The agent that makes it.
         has_cache_key: Whether the client set a cache key of its own.
         cache: The provider's cache, by our model of it; only looked at.
         now_s: The time.
@@ -35,8 +34,7 @@ class Case(msgspec.Struct, frozen=True):
     thread: Return
     prefix: Return
     system_varies: bool
-    calls_a_minute: float
-    conversation: str
+    agent: str
     has_cache_key: bool
     cache: ProviderCache
     now_s: float

@@ -4,22 +4,9 @@ What counts for marking a shared prefix is how often a *new* thread arrives with
 lives; calls of known threads only prolong that life.
 """
 
-from dataclasses import dataclass
-
 from bursar.domain.bounded import BoundedDict
 from bursar.domain.layout import Layout
 from bursar.view.rhythm import Prior, Return, Rhythm
-
-_RATE_WINDOW_S = 300.0
-
-
-@dataclass(slots=True)
-class _Traffic:
-    """Calls per prefix in windows of five minutes."""
-
-    window: int
-    calls: int = 0
-    calls_before: int = 0
 
 
 class SharedPrefixes:
@@ -29,7 +16,6 @@ class SharedPrefixes:
         self._rhythm = Rhythm(prefixes_max)
         self._system_under_tools: BoundedDict[bytes, bytes] = BoundedDict(prefixes_max)
         self._varied: BoundedDict[bytes, bool] = BoundedDict(prefixes_max)
-        self._traffic: BoundedDict[bytes, _Traffic] = BoundedDict(prefixes_max)
 
     def arrive(self, layout: Layout, *, new_thread: bool, at_s: float) -> None:
         """Count a call with its shared prefix."""
@@ -46,7 +32,6 @@ class SharedPrefixes:
             if before is not None and before != name:
                 self._varied.keep(tools, value=True)
             self._system_under_tools.keep(tools, name)
-        self._count(name, at_s)
 
     def expect(self, layout: Layout, prior: Prior, at_s: float) -> Return:
         """Return how likely a new thread arrives with a layout's shared prefix."""
@@ -57,24 +42,3 @@ class SharedPrefixes:
     def system_varies(self, layout: Layout) -> bool:
         """Whether different system texts were seen under a layout's tools."""
         return layout.tools_end > 0 and layout.chain[layout.tools_end - 1] in self._varied
-
-    def calls_a_minute(self, layout: Layout, at_s: float) -> float:
-        """Return the rate of calls with a layout's shared prefix in the last whole window."""
-        traffic = self._traffic.get(layout.chain[layout.system_end - 1]) if layout.system_end else None
-        if traffic is None:
-            return 0.0
-        late = int(at_s // _RATE_WINDOW_S) - traffic.window
-        calls = traffic.calls_before if late == 0 else traffic.calls if late == 1 else 0
-        return calls * 60.0 / _RATE_WINDOW_S
-
-    def _count(self, name: bytes, at_s: float) -> None:
-        window = int(at_s // _RATE_WINDOW_S)
-        traffic = self._traffic.get(name)
-        if traffic is None:
-            traffic = _Traffic(window)
-            self._traffic.keep(name, traffic)
-        if traffic.window != window:
-            traffic.calls_before = traffic.calls if window == traffic.window + 1 else 0
-            traffic.window = window
-            traffic.calls = 0
-        traffic.calls += 1

@@ -62,7 +62,7 @@ class ThreadIndex:
     """
 
     def __init__(self, links_max: int = 200_000) -> None:
-        self._reached: BoundedDict[bytes, tuple[Thread, int]] = BoundedDict(links_max)
+        self._reached: BoundedDict[bytes, _Reached] = BoundedDict(links_max)
         self._trails: WeighedDict[bytes, _Trail] = WeighedDict(links_max, _weigh)
 
     def join(
@@ -71,7 +71,8 @@ class ThreadIndex:
         """Find the thread that a call extends, or begin one, and count the call into it."""
         named = attribution.conversation
         links = self._links(attribution, messages)
-        found = self._longest(links, messages, assistant_needed=not named)
+        shortest = 0 if named else _first_assistant(messages)
+        found = self._longest(links, shortest)
         if found is None:
             thread = Thread(operation_id, named or operation_id, 0, at_s)
             turn, previous_at_s = 0, None
@@ -85,24 +86,25 @@ class ThreadIndex:
         thread.last_at_s = at_s
         start = links[min(len(links), _TRAIL_STARTS_AT) - 1]
         call = ThreadCall(thread, turn, previous_at_s, links[-1], start)
-        if named:
-            self._reached.keep(call.link, (thread, turn))
+        if shortest < len(links):
+            # A client that writes answers back in other words still goes on from its own messages.
+            self._reached.keep(call.link, _Reached(thread, turn, answered=False))
         return call
 
     def answered(self, call: ThreadCall, echo: bytes) -> None:
         """Learn the answer to a call, with which the thread's next one will come back."""
         if echo:
-            self._reached.keep(digest(call.link + echo), (call.thread, call.turn + 1))
+            self._reached.keep(digest(call.link + echo), _Reached(call.thread, call.turn, answered=True))
 
-    def _longest(
-        self, links: Sequence[bytes], messages: Sequence[Piece], *, assistant_needed: bool
-    ) -> tuple[Thread, int] | None:
+    def _longest(self, links: Sequence[bytes], shortest: int) -> tuple[Thread, int] | None:
+        """Return the thread with the longest known history, and the turn at which this call goes on."""
         reached = self._reached
-        shortest = _first_assistant(messages) if assistant_needed else 0
-        for number in range(len(links) - 1, shortest - 1, -1):
+        last = len(links) - 1
+        for number in range(last, shortest - 1, -1):
             found = reached.get(links[number])
             if found is not None:
-                return found
+                # The same messages once more are a retry; more of them are the next turn.
+                return found.thread, found.turn + (found.answered or number < last)
         return None
 
     def _links(self, attribution: Attribution, messages: tuple[Piece, ...]) -> list[bytes]:
@@ -123,6 +125,14 @@ class ThreadIndex:
         _follow(link, messages[known:], links)
         self._trails.keep(start, _Trail(messages, links))
         return links
+
+
+class _Reached(msgspec.Struct, frozen=True):
+    """How far a thread's history has come: to a call's last message, or to the answer after it."""
+
+    thread: Thread
+    turn: int
+    answered: bool
 
 
 class _Trail(msgspec.Struct, frozen=True):

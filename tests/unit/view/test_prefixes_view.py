@@ -43,7 +43,6 @@ def test_a_prompt_without_a_shared_prefix_has_none_to_expect() -> None:
     alone = laid_out(messages=[[500]])
     prefixes.arrive(alone, new_thread=True, at_s=0.0)
     assert prefixes.expect(alone, BELIEF, 1.0) == Return(0.0, 0.0)
-    assert prefixes.calls_a_minute(alone, 1.0) == 0.0
     assert not prefixes.system_varies(alone)
 
 
@@ -59,22 +58,10 @@ def test_system_texts_vary_once_two_were_seen_under_the_same_tools() -> None:
     assert not prefixes.system_varies(laid_out(tools=11, system=20, messages=[[5]]))
 
 
-def test_the_rate_is_that_of_the_last_whole_window() -> None:
-    prefixes = SharedPrefixes()
-    for number in range(50):
-        prefixes.arrive(AGENT, new_thread=False, at_s=float(number))
-    assert prefixes.calls_a_minute(AGENT, 100.0) == 0.0
-    prefixes.arrive(AGENT, new_thread=False, at_s=310.0)
-    assert prefixes.calls_a_minute(AGENT, 320.0) == 10.0
-    # Nothing has come in the window after that, so its own single call is the last whole window's.
-    assert prefixes.calls_a_minute(AGENT, 610.0) == 0.2
-    assert prefixes.calls_a_minute(AGENT, 5000.0) == 0.0
-
-
 def test_memory_is_bounded() -> None:
     prefixes = SharedPrefixes(prefixes_max=40)
     for number in range(1000):
         layout = laid_out(tools=number + 1, system=number + 1, messages=[[5]])
         prefixes.arrive(layout, new_thread=True, at_s=float(number))
-    tables = (prefixes._traffic, prefixes._system_under_tools, prefixes._varied, prefixes._rhythm._tallies)
+    tables = (prefixes._system_under_tools, prefixes._varied, prefixes._rhythm._tallies)
     assert max(len(table) for table in tables) <= 40

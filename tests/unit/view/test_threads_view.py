@@ -61,6 +61,19 @@ def test_calls_that_extend_one_history_are_one_thread(index: ThreadIndex, who: A
     assert made[0].thread.conversation == (who.conversation or made[0].thread.thread_id)
 
 
+def test_a_client_that_rewrites_answers_is_recognised_by_its_own_messages(index: ThreadIndex) -> None:
+    history = [user("Hi")]
+    made: list[ThreadCall] = []
+    for turn in range(5):
+        call = index.join(UNNAMED, tuple(history), operation_id=f"op-{turn}", at_s=float(turn))
+        index.answered(call, digest(f"answer {turn}".encode()))
+        made.append(call)
+        history += [assistant(f"answer {turn}, trimmed"), user(f"and {turn}?")]
+    # The first call's history holds no answer yet, so the second cannot be told from another's.
+    assert len({call.thread.thread_id for call in made[1:]}) == 1
+    assert [call.turn for call in made[1:]] == [0, 1, 2, 3]
+
+
 def test_two_people_who_both_open_with_hi_are_two_conversations(index: ThreadIndex) -> None:
     one, other = Talk(index, UNNAMED, "Hi"), Talk(index, UNNAMED, "Hi")
     first, second = one.call(answer="yes"), other.call(answer="no")

@@ -1,4 +1,8 @@
+import pytest
+from wire_bodies import ANTHROPIC, read
+
 from bursar.domain.prompt import Piece, Role
+from bursar.errors import BadRequest
 from bursar.wire.memo import PieceMemo
 
 PIECE = Piece(role=Role.USER, blocks=())
@@ -19,3 +23,11 @@ def test_a_memo_of_a_few_pieces_still_keeps_its_bound() -> None:
     for number in range(10):
         memo.put(bytes([number]), PIECE)
     assert len(memo) <= 3
+
+
+def test_a_system_text_that_was_remembered_is_no_system_block() -> None:
+    memo = PieceMemo()
+    body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
+    read(ANTHROPIC, {**body, "system": "x"}, memo)
+    with pytest.raises(BadRequest, match=r"system\[0\]: an object was expected"):
+        read(ANTHROPIC, {**body, "system": ["x"]}, memo)
