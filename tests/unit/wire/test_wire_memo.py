@@ -1,9 +1,9 @@
 import pytest
-from wire_bodies import ANTHROPIC, read
 
 from bursar.domain.prompt import Piece, Role
 from bursar.errors import BadRequest
 from bursar.wire.memo import PieceMemo
+from wire_bodies import ANTHROPIC, read
 
 PIECE = Piece(role=Role.USER, blocks=())
 
