@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from bursar.cli.replay_screen import Outcome, show, warn
 from bursar.cli.report import read_keys
 from bursar.cli.tables import console
-from bursar.errors import BadLine, BadSetting
+from bursar.errors import BadLine, BadSetting, CallerMistake
 from bursar.settings import Settings, load
 
 _ROWS_SHOWN = 40
@@ -87,6 +87,8 @@ def replay(
     else:
         show(console(), outcome)
     warn(Console(stderr=True, highlight=False), outcome)
+    if not found.total.calls and outcome.refused_calls:
+        raise CallerMistake(f"no call was played: all {outcome.refused_calls:,} were refused")
 
 
 def _settings(config: str | None, mode: str | None) -> Settings:

@@ -27,6 +27,8 @@ def serve(
     In a client: `Anthropic(base_url="http://127.0.0.1:4100")` or
     `OpenAI(base_url="http://127.0.0.1:4100/v1")`. Then `bursar report` shows where the tokens went.
     """
+    if workers < 1:
+        raise BadSetting("takes a number from 1 up", place="--workers")
     if workers != 1:
         raise BadSetting(
             "more than one worker needs Redis, which shares what the workers know", place="--workers"

@@ -78,6 +78,7 @@ def _label(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(PREFIX + name)
     if value is None:
         return ""
+    value = _as_written(value)
     if len(value) > _LABEL_CHARS_MAX:
         raise BadRequest(f"longer than {_LABEL_CHARS_MAX} characters", place=PREFIX + name)
     if not value.isprintable():
@@ -85,8 +86,18 @@ def _label(headers: Mapping[str, str], name: str) -> str:
     return value.strip()
 
 
+def _as_written(value: str) -> str:
+    """Return a header's value as UTF-8 where it is that: headers arrive as Latin-1, byte by byte."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
 def _tags(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    text = headers.get(f"{PREFIX}tags")
+    text = _as_written(headers.get(f"{PREFIX}tags", ""))
     if not text:
         return ()
     tags: dict[str, str] = {}
