@@ -3,6 +3,8 @@
 from collections.abc import Generator, Mapping
 from typing import Any
 
+import msgspec
+
 from bursar.domain.money import usd_text
 from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
 from bursar.errors import BadRequest, UnpricedModel
@@ -169,12 +171,10 @@ def _amounts(outcome: Outcome) -> dict[str, str]:
 
 def _comment(outcome: Outcome) -> bytes:
     """Write what a stream's headers could not say yet, as a comment that clients skip."""
-    bill = outcome.bill
-    known: dict[str, str | bool] = {"operation_id": outcome.call.arrival.operation_id}
-    known |= {name.removeprefix("x-bursar-").replace("-", "_"): v for name, v in _amounts(outcome).items()}
-    known["basis"] = bill.basis.value
-    members = ",".join([f'"{name}":"{value}"' for name, value in known.items()])
-    return f": bursar {{{members}}}\n\n".encode()
+    headers = {**_own_headers(outcome.call), **_amounts(outcome)}
+    said = {name.removeprefix("x-bursar-").replace("-", "_"): value for name, value in headers.items()}
+    said["basis"] = outcome.bill.basis.value
+    return b": bursar " + msgspec.json.encode(said) + b"\n\n"
 
 
 def _fault(outcome: Outcome, headers: Mapping[str, str], status: int, message: str) -> Reply:
