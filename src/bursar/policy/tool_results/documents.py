@@ -68,13 +68,14 @@ def read_run(text: str) -> Run:
     """Take a text apart that is JSON, or that ends in JSON; terminal escape codes around it aside.
 
     Raises:
-        NoValue: It is neither, it is nested too deeply, or an object in it repeats a key.
+        NoValue: It is neither, or an object in it repeats a key.
     """
+    with suppress(NoValue):
+        return Run("", [read_document(text)], [""])
     cleaned = clean(text)
-    # Where nothing can be cleaned away, trying again would say the same.
-    for candidate in (text,) if cleaned == text else (text, cleaned):
+    if cleaned != text:
         with suppress(NoValue):
-            return Run("", [read_document(candidate)], [""])
+            return Run("", [read_document(cleaned)], [""])
     return find_run(cleaned, _read_one)
 
 

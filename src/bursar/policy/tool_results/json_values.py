@@ -7,7 +7,7 @@ which many tools write although JSON has no such literals, are kept like numbers
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring
 from typing import TypeAlias
 
@@ -52,10 +52,10 @@ def read_value(text: str, start: int = 0) -> tuple[Value, int]:
     """Read the JSON value that begins exactly at `start`.
 
     Returns:
-        The value, and where it ends.
+        The value, and where it ends. It may be nested deeper than it may be written.
 
     Raises:
-        NoValue: None begins there, it is nested too deeply, or an object in it repeats a key.
+        NoValue: None begins there, or an object in it repeats a key.
     """
     try:
         return _DECODER.raw_decode(text, start)
@@ -63,11 +63,31 @@ def read_value(text: str, start: int = 0) -> tuple[Value, int]:
         raise NoValue from None
 
 
+def check_depth(value: Value) -> None:
+    """Refuse what is nested too deeply, for those who look into a value before they write it.
+
+    Raises:
+        NoValue: It is nested deeper than `DEPTH_MAX`.
+    """
+    level = [value]
+    for _ in range(DEPTH_MAX + 1):
+        level = [inner for outer in level for inner in _look_into(outer)]
+        if not level:
+            return
+    raise NoValue
+
+
+def _look_into(value: Value) -> Iterable[Value]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def read_document(text: str) -> Value:
     """Read a text that is one JSON value and nothing else, blanks around it aside.
 
     Raises:
-        NoValue: It is not, it is nested too deeply, or an object in it repeats a key.
+        NoValue: It is not, or an object in it repeats a key.
     """
     stripped = text.strip(" \t\n\r")
     value, end = read_value(stripped)

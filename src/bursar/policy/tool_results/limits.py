@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from bursar.policy.tool_results.codec import encode
+from bursar.policy.tool_results.codec import encode, encode_run
 from bursar.policy.tool_results.documents import Run, read_run
 from bursar.policy.tool_results.json_values import NoValue, Value, has_surrogates
 from bursar.policy.tool_results.parts import Part, cut_run, excerpt, notice
-from bursar.policy.tool_results.plain_text import clean
 from bursar.policy.tool_results.trimming import Bounds
 
 # What is left of a field, and of an object, before only a notice remains.
@@ -48,17 +47,24 @@ def limit(text: str, limits: Limits, count: Callable[[str], int], handle: str) -
         The result. It is within `tokens_max` unless a notice with the handle alone is not. It is shorter
         than the lossless form, or that form itself.
     """
-    whole = encode(text)
-    within = count(whole) <= limits.tokens_max
-    if has_surrogates(text) or (within and limits.rows_max is None):
-        return Part(whole, "")
-    cutter = _Cutter(limits, count, handle)
+    if has_surrogates(text):
+        return Part(text, "")
     try:
         run = read_run(text)
-        part = cutter.cut_rows(run) if within else cutter.cut_run(run, whole)
+        # It says whether the documents are nested too deeply to look into.
+        whole = encode_run(run)
     except NoValue:
-        part = None if within else cutter.cut_text(clean(text))
-    return part if part and len(part.text) < len(whole) else Part(whole, "")
+        run = None
+        whole = encode(text)
+    within = count(whole) <= limits.tokens_max
+    if within and (limits.rows_max is None or run is None):
+        return Part(whole, "")
+    cutter = _Cutter(limits, count, handle)
+    if run is None:
+        part = cutter.cut_text(whole)
+    else:
+        part = cutter.cut_rows(run) if within else cutter.cut_run(run, whole)
+    return part if len(part.text) < len(whole) else Part(whole, "")
 
 
 class _Cutter:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bursar.policy.tool_results.codec import encode, encode_run
 from bursar.policy.tool_results.documents import Run, read_run
-from bursar.policy.tool_results.json_values import NoValue, Value
+from bursar.policy.tool_results.json_values import NoValue, Value, check_depth
 
 
 def select(text: str, *, rows: int | None = None, fields: Sequence[str] = (), offset: int = 0) -> str:
@@ -24,6 +24,8 @@ def select(text: str, *, rows: int | None = None, fields: Sequence[str] = (), of
     window = slice(skipped, None if rows is None else skipped + max(rows, 0))
     try:
         run = read_run(text)
+        for document in run.documents:
+            check_depth(document)
         return encode_run(_select_documents(run, window, [field for field in fields if field]))
     except NoValue:
         return "\n".join(encode(text).split("\n")[window])

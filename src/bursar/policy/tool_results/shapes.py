@@ -37,7 +37,11 @@ class Cells(msgspec.Struct, frozen=True):
 
 
 class Members(msgspec.Struct, frozen=True):
-    """Objects with the same members in the same order, optional ones aside."""
+    """Objects with the same members in the same order, optional ones aside.
+
+    Attributes:
+        shapes: By name, as JSON writes it.
+    """
 
     shapes: "dict[str, Shape]"
 
@@ -98,7 +102,9 @@ def _find_members(rows: Sequence[dict[str, Value]], depth: int) -> Members | Non
     if not 0 < len(names) <= _NAMES_MAX:
         return None
     columns = zip(*[row.values() for row in rows], strict=True)
-    return Members({name: _find_column(column, depth) for name, column in zip(names, columns, strict=True)})
+    return Members(
+        {quote(name): _find_column(column, depth) for name, column in zip(names, columns, strict=True)}
+    )
 
 
 def _merge_members(
@@ -118,7 +124,7 @@ def _merge_members(
         return None
     return Members(
         {
-            name: _find_column([row[name] for row in rows], depth)
+            quote(name): _find_column([row[name] for row in rows], depth)
             if name in required
             else Cells([row.get(name, ABSENT) for row in rows], sum(name not in row for row in rows))
             for name in places
@@ -164,7 +170,7 @@ def measure(shape: Members | Elements) -> Extent:
     json_chars = header_chars = len(shape.shapes) + 1
     columns = absent_chars = 0
     if isinstance(shape, Members):
-        parts = [(len(quote(name)), inner) for name, inner in shape.shapes.items()]
+        parts = [(len(name), inner) for name, inner in shape.shapes.items()]
     else:
         parts = [(0, inner) for inner in shape.shapes]
     for name_chars, inner in parts:

@@ -128,13 +128,11 @@ def _write_header(shape: Members | Elements, shared: Iterator[str | None]) -> st
         return "[" + ",".join(elements) + "]"
     members: list[str] = []
     for name, inner in shape.shapes.items():
-        if isinstance(inner, Cells):
-            text = next(shared)
-            bare = quote(name) + ("?" if inner.absent else "")
+        text = next(shared) if isinstance(inner, Cells) else _write_header(inner, shared)
+        if text is not None:
+            members.append(f"{name}:{text}")
         else:
-            text = _write_header(inner, shared)
-            bare = ""
-        members.append(bare if text is None else f"{quote(name)}:{text}")
+            members.append(f"{name}?" if isinstance(inner, Cells) and inner.absent else name)
     return "{" + ",".join(members) + "}"
 
 

@@ -104,3 +104,14 @@ def test_a_sentence_before_json_stays() -> None:
     part = limit("Found 400:\n" + documents, Limits(tokens_max=150), by_thirds, HANDLE)
     assert part.text.startswith('Found 400:\n{"number","name"}\n0,"n0"\n')
     assert part.text.endswith(f'\n+"… left out: {part.left_out}; full result: {HANDLE}"')
+
+
+def test_what_is_nested_too_deeply_to_look_into_is_cut_as_text() -> None:
+    part = limit('{"name":' * 900 + "1" + "}" * 900, Limits(tokens_max=100), by_thirds, HANDLE)
+    assert part.text.startswith('{"name":{"name":')
+    assert by_thirds(part.text) <= 100
+
+
+def test_what_cannot_be_sent_as_utf_8_is_left_alone() -> None:
+    text = "\ud800" * 9_000
+    assert limit(text, Limits(), by_thirds, HANDLE) == (text, "")

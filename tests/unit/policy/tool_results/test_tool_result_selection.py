@@ -47,3 +47,9 @@ def test_documents_are_the_rows_of_json_lines() -> None:
 def test_odd_numbers_select_what_they_can() -> None:
     assert select("[1,2,3]", rows=-1) == "[]"
     assert select("[1,2,3]", offset=-5) == "[1,2,3]"
+
+
+def test_what_is_nested_too_deeply_to_look_into_is_text() -> None:
+    text = "[" * 65 + "]" * 65
+    assert select(text, fields=["a"], rows=1) == text
+    assert select("[" * 900 + "]" * 900, fields=["a"], rows=0) == ""
