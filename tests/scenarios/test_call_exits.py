@@ -63,6 +63,8 @@ async def test_a_stream_passes_and_its_end_is_held_back_until_the_entry_is_durab
     told = json.loads(comment.removeprefix(b": bursar "))
     assert told == {
         "operation_id": "op-1",
+        "model": "claude-sonnet-4-6",
+        "cache": "off",
         "cost_usd": "0.001200000",
         "saved_usd": "0.000000000",
         "basis": "measured",
