@@ -1,7 +1,6 @@
 """The Protocols that adapters fill."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -101,8 +100,7 @@ class ContentStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """A request to a provider.
 
     Attributes:

@@ -193,12 +193,12 @@ class CallDriver:
             else:
                 body = await response.read()
                 self._drop()
-                return Whole(response.status, dict(response.headers), body, self._times(sent_at_s))
+                return Whole(response.status, response.headers, body, self._times(sent_at_s))
         except UpstreamFailed:
             if response.status != 200:
                 # The status says that the provider refused, and so bills nothing, whatever it meant to add.
                 self._drop()
-                return Whole(response.status, dict(response.headers), b"", self._times(sent_at_s))
+                return Whole(response.status, response.headers, b"", self._times(sent_at_s))
         self._drop()
         return Cut(self.streaming, self._times(sent_at_s))
 

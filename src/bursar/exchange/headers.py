@@ -26,6 +26,8 @@ _HOP_BY_HOP = frozenset(
 
 _VALUE_CHARS_MAX = 200
 
+_NOT_FOR_CLIENTS = _HOP_BY_HOP | {"set-cookie"}
+
 # Never forwarded, whatever the settings: it is a secret between the client and us.
 _SECRET = f"{PREFIX}key"
 
@@ -55,7 +57,5 @@ def for_client(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         lower: value
         for name, value in headers.items()
-        if (lower := name.lower()) not in _HOP_BY_HOP
-        and lower != "set-cookie"
-        and not lower.startswith(PREFIX)
+        if (lower := name.lower()) not in _NOT_FOR_CLIENTS and not lower.startswith(PREFIX)
     }

@@ -90,7 +90,10 @@ class Connection:
             {
                 "type": "http.response.start",
                 "status": status,
-                "headers": [(name.encode("latin-1"), _latin(value)) for name, value in headers.items()],
+                "headers": [
+                    (name.encode("latin-1"), value.encode("latin-1", "replace"))
+                    for name, value in headers.items()
+                ],
             }
         )
 
@@ -111,7 +114,3 @@ class Connection:
         """Return once the client has closed the connection."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-
-def _latin(value: str) -> bytes:
-    return value.encode("latin-1", "replace")
