@@ -19,7 +19,13 @@ from bench.conversations import bodies
 from bench.load import Load, http_post, run_load
 from bench.servers import GATEWAY_CORE, STUB_CORE, bursar, free_port, running, stub
 
-_HEADERS = {"x-api-key": "bench", "anthropic-version": "2023-06-01"}
+# What any client library sends; SDKs send a dozen more.
+_HEADERS = {
+    "accept": "application/json",
+    "user-agent": "bench",
+    "x-api-key": "bench",
+    "anthropic-version": "2023-06-01",
+}
 _CONVERSATIONS = 2_000
 
 
