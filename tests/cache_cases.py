@@ -1,11 +1,13 @@
 """Calls as the techniques see them, made by hand: prompts of blocks of known size, at round prices."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import cache_rules
 from bursar.cachemodel.prompts import CacheOptions
 from bursar.cachemodel.provider import ProviderCache
-from bursar.cachemodel.rules import CacheKind, CacheRules
+from bursar.cachemodel.rules import CacheRules
 from bursar.domain.layout import Layout, lay_out
 from bursar.domain.prompt import Block, BlockKind, ContentClass, Mark, Piece, Prompt, Role, digest
 from bursar.domain.tokens import Basis, TokenRatios
@@ -17,38 +19,10 @@ NOW_S = 1_764_000_000.0
 FIVE, HOUR = Mark("5m"), Mark("1h")
 NEVER = Return(0.0, 0.0)
 
-ANTHROPIC = CacheRules(
-    model="claude-*",
-    kind=CacheKind.ANTHROPIC,
-    minimum_tokens=1000,
-    minimum_assumed=False,
-    ttls_s={"5m": 300, "1h": 3600},
-    write_classes={"5m": TokenClass.CACHE_WRITE_5M, "1h": TokenClass.CACHE_WRITE_1H},
-    default_ttl="5m",
-    marks_max=4,
-    lookback_blocks=20,
-)
-OPENAI_MARKS = CacheRules(
-    model="gpt-6*",
-    kind=CacheKind.OPENAI_MARKS,
-    minimum_tokens=1000,
-    minimum_assumed=False,
-    ttls_s={"30m": 1800, "12h": 43_200},
-    write_classes={"30m": TokenClass.CACHE_WRITE_30M, "12h": TokenClass.CACHE_WRITE_12H},
-    default_ttl="30m",
-    marks_max=4,
-    matching_marks=80,
-)
-OPENAI_AUTOMATIC = CacheRules(
-    model="gpt-4*",
-    kind=CacheKind.OPENAI_AUTOMATIC,
-    minimum_tokens=1024,
-    minimum_assumed=False,
-    ttls_s={"in_memory": 300},
-    write_classes={"in_memory": TokenClass.INPUT},
-    default_ttl="in_memory",
-    step_tokens=128,
-)
+# A round minimum makes the sizes in tables easy to read.
+ANTHROPIC = replace(cache_rules.ANTHROPIC, minimum_tokens=1000)
+OPENAI_MARKS = replace(cache_rules.OPENAI_MARKS, minimum_tokens=1000)
+OPENAI_AUTOMATIC = cache_rules.OPENAI_AUTOMATIC
 
 
 def rates(read_per_mille: int = 100) -> dict[TokenClass, int]:

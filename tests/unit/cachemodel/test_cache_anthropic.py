@@ -1,12 +1,13 @@
 from dataclasses import replace
 
 import pytest
-from hand_made import ANTHROPIC, FIVE, HOUR, Row, row
+from hand_made import FIVE, HOUR, Row, row
 
 from bursar.cachemodel.outcome import CacheOutcome
 from bursar.cachemodel.provider import ProviderCache
 from bursar.domain.prompt import Mark
 from bursar.domain.usage import TokenClass
+from cache_rules import ANTHROPIC
 
 W5 = TokenClass.CACHE_WRITE_5M
 W1H = TokenClass.CACHE_WRITE_1H

@@ -1,9 +1,10 @@
 """What a change to a request leaves of its cached prefix, by anthropics/skills' table (July 2026)."""
 
 import pytest
-from hand_made import ANTHROPIC, FIVE, Settings, laid_out
+from hand_made import FIVE, Settings, laid_out
 
 from bursar.cachemodel.provider import ProviderCache
+from cache_rules import ANTHROPIC
 
 BASE = Settings(messages=("hello", "hi", "book it"))
 # 1,000 tokens a block: two tools, one system text, three messages.

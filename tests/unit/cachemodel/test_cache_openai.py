@@ -1,5 +1,5 @@
 import pytest
-from hand_made import AS_O200K, OPENAI_AUTOMATIC, OPENAI_MARKS, Row, block, piece, row
+from hand_made import AS_O200K, Row, block, piece, row
 
 from bursar.cachemodel.openai import routing_scope
 from bursar.cachemodel.outcome import CacheOutcome
@@ -9,6 +9,7 @@ from bursar.cachemodel.rules import CacheRules
 from bursar.domain.layout import lay_out
 from bursar.domain.prompt import Mark, Prompt
 from bursar.domain.usage import TokenClass
+from cache_rules import OPENAI_AUTOMATIC, OPENAI_MARKS
 
 W30M = TokenClass.CACHE_WRITE_30M
 W12H = TokenClass.CACHE_WRITE_12H

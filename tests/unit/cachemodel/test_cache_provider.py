@@ -1,8 +1,9 @@
-from hand_made import ANTHROPIC, FIVE, row
+from hand_made import FIVE, row
 
 from bursar.cachemodel.outcome import CacheOutcome, uncached
 from bursar.cachemodel.provider import ProviderCache
 from bursar.domain.usage import TokenClass, Usage
+from cache_rules import ANTHROPIC
 
 
 def test_a_model_without_rules_has_no_cache() -> None:

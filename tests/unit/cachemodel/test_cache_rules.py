@@ -1,9 +1,8 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from hand_made import ANTHROPIC
-
 from bursar.cachemodel.rules import CacheRuleBook
+from cache_rules import ANTHROPIC
 
 NOVEMBER = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
 

@@ -1,13 +1,13 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cache_rules
 from bursar.cachemodel.prompts import CacheOptions
 from bursar.cachemodel.provider import ProviderCache
-from bursar.cachemodel.rules import CacheKind, CacheRules
 from bursar.domain.prompt import Mark, digest
 from bursar.domain.usage import TokenClass
 from bursar.replay.optimum import Optimum, PromptCall
@@ -20,17 +20,7 @@ RATES = {
     TokenClass.CACHE_WRITE_5M: WRITE * 1_000_000,
     TokenClass.CACHE_WRITE_1H: LONG * 1_000_000,
 }
-RULES = CacheRules(
-    model="claude-test",
-    kind=CacheKind.ANTHROPIC,
-    minimum_tokens=100,
-    minimum_assumed=False,
-    ttls_s={"5m": 300, "1h": 3_600},
-    write_classes={"5m": TokenClass.CACHE_WRITE_5M, "1h": TokenClass.CACHE_WRITE_1H},
-    default_ttl="5m",
-    marks_max=4,
-    lookback_blocks=20,
-)
+RULES = replace(cache_rules.ANTHROPIC, minimum_tokens=100)
 
 
 @dataclass(frozen=True)
