@@ -8,7 +8,7 @@ from bursar.domain.money import share_out
 from bursar.domain.usage import TokenClass, Usage
 
 
-class CacheOutcome(msgspec.Struct, frozen=True):
+class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
     """How the tokens of a prompt are billed, and which entries live on.
 
     Attributes:

@@ -41,7 +41,7 @@ class CacheOptions(msgspec.Struct, frozen=True, gc=False):
     ttl: str | None = None
 
 
-class CacheRequest(msgspec.Struct, frozen=True):
+class CacheRequest(msgspec.Struct, frozen=True, gc=False):
     """One prompt as a cache sees it.
 
     Attributes:

@@ -8,7 +8,7 @@ from bursar.domain.ledger import Technique
 from bursar.domain.prompt import Mark
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """One technique's decision about one call.
 
     Attributes:

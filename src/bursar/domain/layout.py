@@ -52,7 +52,7 @@ class Places(Sequence[Place]):
         return Place(Section.MESSAGES, piece - self.tools - self.system, within)
 
 
-class Layout(msgspec.Struct, frozen=True):
+class Layout(msgspec.Struct, frozen=True, gc=False):
     """Blocks of one prompt in prompt order, by parallel sequences indexed by block number from 0.
 
     Attributes:

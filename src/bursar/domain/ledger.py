@@ -56,7 +56,7 @@ class CostBasis(StrEnum):
     UNKNOWN = "unknown"  # No price or no usage: never shown as zero.
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One upstream request made for a call.
 
     Attributes:
@@ -93,14 +93,14 @@ class Attempt(msgspec.Struct, frozen=True):
         return sum(line.cost_nusd for line in self.lines)
 
 
-class ComponentShare(msgspec.Struct, frozen=True):
+class ComponentShare(msgspec.Struct, frozen=True, gc=False):
     """What one component took: tokens by class name, and cost in nusd (None: unknown)."""
 
     tokens: Mapping[str, int]
     cost_nusd: int | None
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One call in the ledger.
 
     Attributes:

@@ -107,7 +107,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     block: int
 
 
-class Prompt(msgspec.Struct, frozen=True):
+class Prompt(msgspec.Struct, frozen=True, gc=False):
     """A whole prompt: pieces in prompt order, and what distinguishes equal text under other settings.
 
     Attributes:

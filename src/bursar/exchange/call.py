@@ -9,7 +9,7 @@ from bursar.view.threads import ThreadCall
 from bursar.wire.dialect import Dialect, Request
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One call: what was asked, by whom, and how it is to be treated.
 
     Attributes:

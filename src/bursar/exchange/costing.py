@@ -15,7 +15,7 @@ from bursar.exchange.planning import Plan
 from bursar.wire.dialect import Answer
 
 
-class Bill(msgspec.Struct, frozen=True):
+class Bill(msgspec.Struct, frozen=True, gc=False):
     """What one attempt used and cost.
 
     Attributes:
@@ -112,7 +112,7 @@ def _bill(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
         return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
 
 
-class _Otherwise(msgspec.Struct, frozen=True):
+class _Otherwise(msgspec.Struct, frozen=True, gc=False):
     """Prices the same call under another outcome of the cache.
 
     Where the cache model expects the same of both, the provider's own usage is the answer to both: that

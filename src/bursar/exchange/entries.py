@@ -25,7 +25,7 @@ from bursar.wire.dialect import Answer
 _CLIENT_LEFT = 499
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """All that is known of a call when it has ended."""
 
     call: Call

@@ -26,7 +26,7 @@ _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
 _CACHE_OPTIONS = "prompt_cache_options"
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """One call's plan.
 
     Attributes:

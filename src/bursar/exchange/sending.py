@@ -19,7 +19,7 @@ _FIRST_PAUSE_S = 0.5
 _PAUSE_MAX_S = 30.0
 
 
-class Sending(msgspec.Struct, frozen=True):
+class Sending(msgspec.Struct, frozen=True, gc=False):
     """How sending a call went.
 
     Attributes:

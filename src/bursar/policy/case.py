@@ -10,7 +10,7 @@ from bursar.domain.prices import Rates
 from bursar.view.rhythm import Return
 
 
-class Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True, gc=False):
     """One call, as the techniques see it.
 
     Attributes:

@@ -34,7 +34,7 @@ _TOKENS_PER_RATE = 1_000_000
 _LONG_TTL_S = 1_800
 
 
-class _Way(msgspec.Struct, frozen=True):
+class _Way(msgspec.Struct, frozen=True, gc=False):
     """One way of marking a request."""
 
     reason: str

@@ -36,7 +36,7 @@ class Thread:
     last_at_s: float
 
 
-class ThreadCall(msgspec.Struct, frozen=True):
+class ThreadCall(msgspec.Struct, frozen=True, gc=False):
     """A call's position in its thread.
 
     Attributes:
@@ -127,7 +127,7 @@ class ThreadIndex:
         return links
 
 
-class _Reached(msgspec.Struct, frozen=True):
+class _Reached(msgspec.Struct, frozen=True, gc=False):
     """How far a thread's history has come: to a call's last message, or to the answer after it."""
 
     thread: Thread
@@ -135,7 +135,7 @@ class _Reached(msgspec.Struct, frozen=True):
     answered: bool
 
 
-class _Trail(msgspec.Struct, frozen=True):
+class _Trail(msgspec.Struct, frozen=True, gc=False):
     """A history that was named already, message by message; the next with its start most likely goes on."""
 
     messages: tuple[Piece, ...]

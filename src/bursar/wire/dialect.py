@@ -12,7 +12,7 @@ from bursar.domain.usage import Usage
 from bursar.wire.memo import PieceMemo
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One request body, read.
 
     Attributes:
@@ -42,7 +42,7 @@ class Request(msgspec.Struct, frozen=True):
     features: frozenset[str] = frozenset()
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """A request body that was parsed, but whose new texts are yet to be counted.
 
     Attributes:
@@ -55,7 +55,7 @@ class Reading(msgspec.Struct, frozen=True):
     finish: Callable[[Sequence[int]], Request]
 
 
-class Edits(msgspec.Struct, frozen=True):
+class Edits(msgspec.Struct, frozen=True, gc=False):
     """Changes to a request. Everything else keeps its bytes.
 
     Attributes:
@@ -67,7 +67,7 @@ class Edits(msgspec.Struct, frozen=True):
     fields: Mapping[str, bytes] = msgspec.field(default_factory=dict[str, bytes])
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What came back, as far as it concerns money and threads.
 
     Attributes:

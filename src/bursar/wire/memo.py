@@ -10,7 +10,7 @@ from bursar.domain.prompt import Piece
 RUN_BYTES_MIN = 1_024
 
 
-class Run(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """The pieces of one array, or of its beginning.
 
     Attributes:
@@ -24,7 +24,7 @@ class Run(msgspec.Struct, frozen=True):
     features: frozenset[str] = frozenset()
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _Known(msgspec.Struct, frozen=True, gc=False):
     """A run, the bytes that it takes, and their digest."""
 
     run: Run
