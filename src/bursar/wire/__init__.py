@@ -3,7 +3,8 @@
 A dialect splits a request into pieces and blocks (`bursar.domain.prompt`), keeps the raw bytes of all
 that it does not change, reads usage from answers and streams into disjoint token classes, and speaks the
 provider's error schema. What it does not know passes through untouched. Reading a long thread again
-costs its new messages only: pieces are remembered by the digest of their raw bytes (`PieceMemo`).
+costs its new messages only: pieces, and the beginnings of arrays of them, are remembered by the digest
+of their raw bytes (`PieceMemo`).
 
     dialects                what others import: the dialects by name
     dialect                 what each can do, and the values that it speaks in
