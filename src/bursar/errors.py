@@ -12,7 +12,8 @@
     ├── UpstreamFailed           a provider could not be reached, or broke off
     ├── DemoFailed               the demo's own servers or agents failed
     └── StoreFailed              a store could not be read or written
-        └── CorruptStore         its file is damaged, or is none of ours
+        ├── CorruptStore         its file is damaged, or is none of ours
+        └── EntryRefused         an entry is such that no ledger could hold it
 
 Expected outcomes (a refusal, a cache miss, a cut stream) are values, not errors. A message says what
 is wrong, where, and how to mend it.
@@ -99,6 +100,10 @@ class DemoFailed(BursarError):
 
 class StoreFailed(BursarError):
     """A store could not be read or written."""
+
+
+class EntryRefused(StoreFailed):
+    """An entry is such that no ledger could hold it, however often it is tried."""
 
 
 class CorruptStore(StoreFailed):

@@ -86,6 +86,21 @@ async def test_a_first_call_is_marked_where_more_are_likely_to_come(
     assert (marks_in(scene.upstream.requests[0].body) > 0) == marked
 
 
+async def test_marks_that_stand_inside_a_block_count_too() -> None:
+    """Providers count every mark, and refuse a fifth."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    results = [{"type": "text", "text": f"Found {n}. " * 300, **mark} for n in range(3)]
+    body = talk(1)
+    body["messages"] += [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "find", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": results}]},
+    ]
+    scene = Scene(whole(message()))
+    await scene.play(body)
+    assert marks_in(scene.upstream.requests[0].body) <= 4
+    assert scene.entry.faults == ("unseen_marks",)
+
+
 async def test_with_prefix_caching_off_nothing_is_marked() -> None:
     scene = Scene(whole(message()), prefix_cache=False)
     body = json.dumps(talk(1)).encode()

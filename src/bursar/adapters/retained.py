@@ -6,7 +6,7 @@ import logging
 from collections import deque
 
 from bursar.domain.ledger import Entry
-from bursar.errors import StoreFailed
+from bursar.errors import EntryRefused, StoreFailed
 from bursar.ports import Clock, Ledger
 
 LOG = logging.getLogger("bursar.ledger")
@@ -65,10 +65,15 @@ class RetainedLedger:
         """Return once the entry is durable.
 
         Raises:
+            EntryRefused: It can never be written.
             StoreFailed: It is kept instead, and will be written as soon as it can be.
         """
         try:
             await self._ledger.record(entry)
+        except EntryRefused as failure:
+            # To keep it would hold up all that come after it, for ever.
+            LOG.critical("a call cannot be written to the ledger: %s", failure)
+            raise
         except StoreFailed as failure:
             if self.is_well:
                 LOG.warning("the ledger cannot be written; entries are kept and tried again: %s", failure)
@@ -78,11 +83,13 @@ class RetainedLedger:
             raise
 
     async def _keep_trying(self) -> None:
-        while self._kept:
-            await self._clock.sleep(_RETRY_EVERY_S)
-            with contextlib.suppress(StoreFailed):
-                await self._write_kept()
-        self._trying = None
+        try:
+            while self._kept:
+                await self._clock.sleep(_RETRY_EVERY_S)
+                with contextlib.suppress(StoreFailed):
+                    await self._write_kept()
+        finally:
+            self._trying = None
         LOG.warning("the ledger is written again; nothing was lost")
 
     async def _write_kept(self) -> None:

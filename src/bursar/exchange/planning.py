@@ -140,9 +140,14 @@ def _write(call: Call, layout: Layout, decisions: tuple[Decision, ...]) -> tuple
     if not fields and not marks:
         return call.arrival.body, ()
     try:
-        return call.dialect.write(call.request, Edits(marks, fields)), ()
+        body = call.dialect.write(call.request, Edits(marks, fields))
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return call.arrival.body, ("write",)
+    if marks and call.dialect.count_marks(body) > len(layout.marks) + len(marks):
+        # The client set marks where we see none, inside a block, say. Providers count those too, and bind
+        # their order; ours could make one too many.
+        return call.arrival.body, ("unseen_marks",)
+    return body, ()
 
 
 def _with_cache_mode(call: Call, *, implicit: bool) -> bytes:

@@ -112,13 +112,16 @@ class AnthropicMessages:
 
     def answer(self, body: bytes, request: Request | None = None) -> Answer:
         """Read a whole answer; see `Dialect.answer`."""
-        del request
-        return read_answer(body)
+        return read_answer(body, request.terms if request is not None else None)
 
     def meter(self, request: Request) -> StreamMeter:
         """Start metering a stream."""
-        del request
-        return AnthropicMeter()
+        return AnthropicMeter(request.terms)
+
+    def count_marks(self, body: bytes) -> int:
+        """Return how many cache marks a body holds; see `Dialect.count_marks`."""
+        # Quotes inside strings are escaped, so this counts members only.
+        return body.count(b'"cache_control"')
 
     def error(self, fault: Fault, operation_id: str) -> bytes:
         """Write an error body: `{"type": "error", "error": {…}, "request_id": …}`."""

@@ -7,6 +7,7 @@ anywhere, and an `error` event ends it. Source: anthropic SDK 2.12 types, checke
 
 import msgspec
 
+from bursar.domain.prices import Terms
 from bursar.errors import BadUsage
 from bursar.wire import raw_json as raw
 from bursar.wire.anthropic_usage import merge_usage, read_terms, read_usage
@@ -77,21 +78,26 @@ _BARE = msgspec.json.Decoder(_Bare)
 _ERROR = msgspec.json.Decoder(_Error)
 
 
-def read_answer(body: bytes) -> Answer:
-    """Read a whole answer; see `Dialect.answer`."""
+def read_answer(body: bytes, asked: Terms | None = None) -> Answer:
+    """Read a whole answer to a request that asked for `asked`; see `Dialect.answer`."""
     message = _read_message(body)
     if message is None:
         return Answer(None, None, "", "", b"", "", complete=False, problem="the answer is no message")
     received = Received()
     for block in raw.attempt(_BLOCKS, message.content) or ():
         _take_block(received, block)
-    return _answer(message, received, complete=True, problem="")
+    return _answer(message, received, asked, complete=True, problem="")
 
 
 class AnthropicMeter:
-    """Fills `StreamMeter` for the Messages API."""
+    """Fills `StreamMeter` for the Messages API.
 
-    def __init__(self) -> None:
+    Args:
+        asked: What the request asked to be billed under.
+    """
+
+    def __init__(self, asked: Terms | None = None) -> None:
+        self._asked = asked
         self._hold = EventHold(self._see, _completes)
         self._completed = False
         self._message = _Message()
@@ -116,7 +122,7 @@ class AnthropicMeter:
         """Return what is known so far."""
         self._fold_deltas()
         complete = self._completed or self._hold.ends_unclosed
-        return _answer(self._message, self._received, complete=complete, problem=self._problem)
+        return _answer(self._message, self._received, self._asked, complete=complete, problem=self._problem)
 
     def _see(self, event: bytes) -> Verdict:
         # Fast where the data are one line, as the provider writes them.
@@ -201,7 +207,9 @@ def _take_block(received: Received, value: msgspec.Raw) -> None:
         received.unspoken.append(f"{block.name} {'' if arguments == '{}' else arguments}")
 
 
-def _answer(message: _Message, received: Received, *, complete: bool, problem: str) -> Answer:
+def _answer(
+    message: _Message, received: Received, asked: Terms | None, *, complete: bool, problem: str
+) -> Answer:
     usage = None
     try:
         usage = read_usage(message.usage)
@@ -209,7 +217,7 @@ def _answer(message: _Message, received: Received, *, complete: bool, problem: s
         problem = problem or str(error)
     return Answer(
         usage=usage,
-        terms=read_terms(message.usage),
+        terms=read_terms(message.usage, asked),
         model=message.model,
         stop_reason=message.stop_reason or "",
         echo=received.echo(),

@@ -7,7 +7,7 @@ Anthropic's `input_tokens` is the uncached remainder, so that the prompt is the 
 
 import msgspec
 
-from bursar.domain.prices import Terms
+from bursar.domain.prices import STANDARD, Terms
 from bursar.domain.usage import Usage
 from bursar.errors import BadRequest, BadUsage
 from bursar.wire import raw_json as raw
@@ -99,15 +99,32 @@ def read_usage(usage: raw.Slice) -> Usage:
     )
 
 
-def read_terms(usage: raw.Slice) -> Terms | None:
-    """Read what an answer was billed under; None where its usage says nothing about it."""
+def read_terms(usage: raw.Slice, asked: Terms | None = None) -> Terms | None:
+    """Read what an answer was billed under; None where its usage says nothing about it.
+
+    Args:
+        usage: Its raw usage object.
+        asked: What the request asked for, which holds for what usage leaves unsaid.
+    """
     terms = raw.attempt(_TERMS, usage)
     if terms is None or terms == _SAYS_NOTHING:
         return None
-    tier = "fast" if terms.speed == "fast" else terms.service_tier or "standard"
+    return Terms(tier=_tier(terms, asked), geo=_geo(terms, asked))
+
+
+def _tier(terms: _Terms, asked: Terms | None) -> str:
+    if terms.speed == "fast":
+        return "fast"
+    if terms.speed is None and terms.service_tier in {None, STANDARD} and asked is not None:
+        return asked.tier
+    return terms.service_tier or STANDARD
+
+
+def _geo(terms: _Terms, asked: Terms | None) -> str:
+    if terms.inference_geo is None:
+        return asked.geo if asked is not None else ""
     # Models from before the setting report that there is none.
-    geo = "" if terms.inference_geo == "not_available" else terms.inference_geo or ""
-    return Terms(tier=tier, geo=geo)
+    return "" if terms.inference_geo == "not_available" else terms.inference_geo
 
 
 def merge_usage(start: raw.Slice, delta: raw.Slice) -> raw.Slice:

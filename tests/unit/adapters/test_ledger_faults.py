@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bursar.adapters.ledger import writer
 from bursar.adapters.ledger.connection import writer_connection
 from bursar.adapters.ledger.sqlite import FILE_NAME, LedgerReader, SqliteLedger
-from bursar.errors import CallerMistake, CorruptStore, StoreFailed
+from bursar.errors import CallerMistake, CorruptStore, EntryRefused, StoreFailed
 from ledger_entries import entry
 
 
@@ -178,7 +178,7 @@ async def test_an_entry_that_cannot_be_written_fails_only_its_own_call(
         ledger.record(entry("two")),
         return_exceptions=True,
     )
-    assert [type(result) for result in results] == [type(None), StoreFailed, type(None)]
+    assert [type(result) for result in results] == [type(None), EntryRefused, type(None)]
     assert {found.operation_id for found in ledger.entries()} == {"one", "two"}
 
 

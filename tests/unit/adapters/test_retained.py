@@ -7,7 +7,7 @@ import pytest
 from bursar.adapters import retained
 from bursar.adapters.retained import RetainedLedger
 from bursar.domain.ledger import Entry
-from bursar.errors import StoreFailed
+from bursar.errors import EntryRefused, StoreFailed
 from ledger_entries import entry
 from scripted_world import ListLedger, ManualClock, no_task_left, until
 
@@ -124,3 +124,19 @@ async def test_there_is_room_for_a_bounded_number(
     await fail(kept, "op-2")
     assert not kept.has_room
     await kept.close()
+
+
+async def test_an_entry_that_no_ledger_could_hold_is_not_kept_in_the_way_of_others(
+    disk: ListLedger, kept: RetainedLedger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(_: Entry) -> None:
+        raise EntryRefused("too much")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "record", refuse)
+        with pytest.raises(EntryRefused):
+            await kept.record(entry("odd"))
+    assert kept.is_well
+    assert "too much" in caplog.text
+    await kept.record(entry("next"))
+    assert names(disk.entries) == ["next"]

@@ -335,3 +335,19 @@ def test_of_several_choices_the_first_is_the_one_that_comes_back() -> None:
     answer = OPENAI.answer(json.dumps({"model": "m", "choices": choices}).encode())
     assert answer.echo == openai([{"role": "assistant", "content": "choice 0"}]).prompt.messages[0].echo
     assert "choice 1" in answer.received
+
+
+@pytest.mark.parametrize(
+    ("usage", "terms"),
+    [
+        ({"service_tier": "standard"}, Terms("fast", "us")),
+        ({"service_tier": "standard", "speed": "standard"}, Terms("standard", "us")),
+        ({"service_tier": "batch", "inference_geo": "global"}, Terms("batch", "global")),
+        ({}, None),
+    ],
+    ids=["unsaid", "slower than asked", "another tier", "nothing"],
+)
+def test_what_usage_leaves_unsaid_is_what_was_asked_for(usage: dict[str, Any], terms: Terms | None) -> None:
+    asked = anthropic([{"role": "user", "content": "Hi"}], speed="fast", inference_geo="us")
+    body = {"type": "message", "content": [], "usage": {"input_tokens": 3, "output_tokens": 2, **usage}}
+    assert ANTHROPIC.answer(json.dumps(body).encode(), asked).terms == terms

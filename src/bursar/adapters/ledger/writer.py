@@ -17,7 +17,7 @@ from bursar.adapters.ledger.connection import store_failure, writer_connection
 from bursar.adapters.ledger.group import Member, write_group
 from bursar.adapters.ledger.rows import entry_row
 from bursar.domain.ledger import Entry
-from bursar.errors import StoreFailed
+from bursar.errors import EntryRefused, StoreFailed
 
 GROUP_MAX = 512
 """Entries in one commit at most."""
@@ -68,7 +68,7 @@ class GroupWriter:
             # Here, not in the thread: an entry that cannot be written must fail only its own call.
             row = entry_row(entry)
         except (ValueError, TypeError) as error:
-            raise StoreFailed(f"ledger {self._path}: entry {entry.operation_id!r}: {error}") from error
+            raise EntryRefused(f"ledger {self._path}: entry {entry.operation_id!r}: {error}") from error
         # One that is cancelled ends its own wait only.
         failure = await self._join((row, entry))
         if failure is not None:
