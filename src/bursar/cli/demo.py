@@ -127,7 +127,12 @@ def _show(screen: Console, shown: "Shown", kept: Path | None) -> None:
         f"through the gateway in {shown.seconds:.1f} s, by the Anthropic and OpenAI SDKs."
     )
     screen.print()
-    for part in (_bill_bars(shown), component_table(total), row_table(shown.report), _proof(shown)):
+    for part in (
+        _bill_bars(shown),
+        component_table(total),
+        row_table(shown.report, screen.width),
+        _proof(shown),
+    ):
         screen.print(part)
         screen.print()
     _look_further(screen, kept)

@@ -15,7 +15,7 @@ from bursar.errors import BursarError, CallerMistake, StoreFailed
 
 app = typer.Typer(
     name="bursar",
-    help="The cost engine for LLM agents: see where every token goes, pay less, never overspend.",
+    help="The cost engine for LLM agents: see where every token goes, pay less, and prove both.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,

@@ -78,7 +78,7 @@ def show(screen: Console, outcome: Outcome) -> None:
         screen.print(part)
         screen.print()
     if outcome.report.rows:
-        screen.print(row_table(outcome.report))
+        screen.print(row_table(outcome.report, screen.width))
     if outcome.bound_nusd is not None:
         _show_bound(screen, total.cost_nusd, outcome.bound_nusd)
     for note in _notes(outcome):

@@ -19,7 +19,7 @@ def serve(
         typer.Option(metavar="NAME=URL", help="anthropic=URL or openai=URL, as the SDK's base_url takes it."),
     ] = None,
     mode: Annotated[str | None, typer.Option(help="observe, optimise or passthrough.")] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    workers: Annotated[int, typer.Option(help="Worker processes; more than one needs Redis.")] = 1,
     time_scale: Annotated[float, typer.Option(help="How much faster time runs, for tests of expiry.")] = 1.0,
 ) -> None:
     """Serve the gateway: point the official SDKs' `base_url` at it.

@@ -4,6 +4,7 @@ Amounts in one column share their number of decimal places, so that they line up
 that is not known is a dash, never a zero.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -18,7 +19,8 @@ from bursar.domain.usage import PROMPT_CLASSES, TokenClass
 
 UNKNOWN = "–"
 
-_WIDTH_WITHOUT_TERMINAL = 100
+# Where output goes into a file or a pipe nothing needs to be cut, whatever it holds.
+_WIDTH_WITHOUT_TERMINAL = 200
 _BAR_CELLS = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # Decimal places by what the largest amount of a column reaches: four to six places that say something.
@@ -29,7 +31,7 @@ _FINEST_PLACES = 9
 def console() -> Console:
     """Return a console on standard output, wide enough for our tables where output goes into a file."""
     made = Console(highlight=False)
-    if not made.is_terminal:
+    if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = _WIDTH_WITHOUT_TERMINAL
     return made
 
@@ -152,27 +154,59 @@ def technique_table(total: Tally) -> Table:
     return table
 
 
-def row_table(report: Report) -> Table:
-    """Show a report's groups, dearest first."""
-    names = [key.value for key in report.by]
-    table = _table(f"By {', '.join(names)}")
-    for name in names:
-        table.add_column(name, overflow="fold", min_width=len(name))
-    for name in ("calls", "prompt", "cached", "output", "cost", "as sent", "saved", "%"):
-        table.add_column(name, justify="right", no_wrap=True)
+def row_table(report: Report, width: int) -> Table:
+    """Show a report's groups, dearest first.
+
+    Args:
+        report: With at least one key.
+        width: Cells there are. Where the table needs more, columns that say least are left out, so that
+            keys and amounts stay whole.
+    """
+    keys = [key.value for key in report.by]
+    table = _table(f"By {', '.join(keys)}")
     places = places_for(amount for row in report.rows for amount in (row.cost_nusd, row.baseline_nusd))
-    for row in report.rows:
-        keys = [Text(_printable(key)) if key else Text("(none)", style="dim") for key in row.keys]
-        cost = Text(usd(row.cost_nusd, places), style="bold")
-        # What stands after the amount is as wide in every row, so that the amounts still line up.
-        cost.append("*" if row.unknown_calls else " ", style="yellow")
-        saved = (
-            usd(row.baseline_nusd, places),
-            usd(row.saved_nusd, places),
-            percent(row.saved_nusd, row.baseline_nusd),
-        )
-        table.add_row(*keys, f"{row.calls:,}", *_token_cells(row), cost, *saved)
+    rows = [[*map(_key_cell, row.keys), *_number_cells(row, places)] for row in report.rows]
+    names = [*keys, *_NUMBER_COLUMNS]
+    widths = [
+        max(len(name), *(cells[at].cell_len for cells in rows), 0) + _CELL_PADDING
+        for at, name in enumerate(names)
+    ]
+    left_out: set[str] = set()
+    for name in _LEFT_OUT_FIRST:
+        if sum(w for n, w in zip(names, widths, strict=True) if n not in left_out) <= width:
+            break
+        left_out.add(name)
+    for name, natural in zip(names, widths, strict=True):
+        if name in keys:
+            table.add_column(name, overflow="fold", min_width=min(natural - _CELL_PADDING, _KEY_WIDTH_MIN))
+        elif name not in left_out:
+            table.add_column(name, justify="right", no_wrap=True)
+    for cells in rows:
+        table.add_row(*(cell for name, cell in zip(names, cells, strict=True) if name not in left_out))
     return table
+
+
+_NUMBER_COLUMNS = ("calls", "prompt", "cached", "output", "cost", "as sent", "saved", "%")
+_LEFT_OUT_FIRST = ("output", "prompt", "as sent", "cached", "saved", "calls")
+_CELL_PADDING = 3
+_KEY_WIDTH_MIN = 16
+
+
+def _key_cell(key: str) -> Text:
+    return Text(_printable(key)) if key else Text("(none)", style="dim")
+
+
+def _number_cells(row: Row, places: int) -> list[Text]:
+    """Write a row's numbers, in the order of `_NUMBER_COLUMNS`."""
+    cost = Text(usd(row.cost_nusd, places), style="bold")
+    # What stands after the amount is as wide in every row, so that the amounts still line up.
+    cost.append("*" if row.unknown_calls else " ", style="yellow")
+    saved = (
+        usd(row.baseline_nusd, places),
+        usd(row.saved_nusd, places),
+        percent(row.saved_nusd, row.baseline_nusd),
+    )
+    return [Text(f"{row.calls:,}"), *map(Text, _token_cells(row)), cost, *map(Text, saved)]
 
 
 def show(screen: Console, report: Report) -> None:
@@ -184,7 +218,7 @@ def show(screen: Console, report: Report) -> None:
     if any(total.techniques.values()) or any(total.would_save.values()):
         parts.append(technique_table(total))
     if report.rows:
-        parts.append(row_table(report))
+        parts.append(row_table(report, screen.width))
     for part in parts:
         screen.print(part)
         screen.print()

@@ -79,7 +79,10 @@ def test_a_skipped_line_is_named_on_standard_error(run: Run, file: Path) -> None
     assert "1 lines could not be read" in result.stderr
 
 
-def test_the_impact_table_leads_from_as_sent_to_the_final_bill(run: Run) -> None:
+def test_the_impact_table_leads_from_as_sent_to_the_final_bill(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     shown = run("--bound").stdout
     assert "What it saves" in shown
     assert "prefix cache" in shown

@@ -1,4 +1,5 @@
 import asyncio
+import io
 import json
 from collections.abc import Callable
 from contextlib import closing
@@ -8,13 +9,14 @@ import orjson
 import pytest
 import typer
 from msgspec.structs import replace
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from bursar.adapters.ledger.sqlite import FILE_NAME, SqliteLedger
 from bursar.cli.report import read_keys, read_time, report
-from bursar.cli.tables import bar, percent, places_for, usd
+from bursar.cli.tables import bar, percent, places_for, row_table, usd
 from bursar.domain.ledger import CostBasis, Technique
-from bursar.domain.report import ReportKey
+from bursar.domain.report import ReportKey, report_of
 from bursar.errors import CallerMistake
 from ledger_entries import T0_S, entry, unpriced
 
@@ -199,3 +201,18 @@ def test_json_and_terminal_read_the_same_ledger_while_it_is_written(run: Run, da
         asyncio.run(ledger.record(entry("e")))
         assert orjson.loads(run("--json").stdout)["total"]["calls"] == 5
         assert "5 calls" in run().stdout
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_table_of_groups_keeps_keys_and_amounts_whole_at_any_width(width: int) -> None:
+    calls = [
+        entry(f"op-{n}", attribution=replace(entry().attribution, tenant="harbour", agent=f"bookings-{n}"))
+        for n in range(3)
+    ]
+    screen = Console(width=width, file=io.StringIO())
+    screen.print(row_table(report_of(calls, [ReportKey.TENANT, ReportKey.AGENT]), width))
+    shown = screen.file.getvalue()
+    assert all(f"bookings-{n}" in shown for n in range(3))
+    assert shown.count("harbour") == 3
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
