@@ -76,7 +76,6 @@ def test_encryption_says_what_to_install_where_it_is_missing(monkeypatch: pytest
 
 
 def test_encrypted_content_opens_under_its_own_name_and_key_only() -> None:
-    pytest.importorskip("cryptography", reason="the encryption extra is not installed")
     seal = AesGcmSeal(bytes(32))
     sealed = seal.close(b"name", b"content")
     assert b"content" not in sealed
