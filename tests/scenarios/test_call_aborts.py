@@ -1,6 +1,7 @@
 """A client that leaves, or a process that stops, at any point of a call."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from bursar.domain.ledger import CostBasis, Status
 from bursar.drivers import asynchronous
+from bursar.exchange import entries
 from provider_answers import message, message_events
 from scripted_world import After, Answer, Never, Scene, WaitingClient, ask, no_task_left, stream, until, whole
 
@@ -209,7 +211,9 @@ async def test_a_client_that_takes_nothing_holds_up_its_own_stream_only() -> Non
     assert scene.upstream.left_open == []
 
 
-async def test_a_fault_of_our_own_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_our_own_leaves_no_connection_open_and_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     scene = Scene(stream(*message_events(), Never()))
 
     async def fail(client: WaitingClient, data: bytes) -> None:
@@ -217,9 +221,23 @@ async def test_a_fault_of_our_own_leaves_no_connection_open(monkeypatch: pytest.
 
     monkeypatch.setattr(WaitingClient, "write", fail)
     async with no_task_left():
-        with pytest.raises(RuntimeError):
-            await scene.play(ask(stream=True))
+        await scene.play(ask(stream=True))
     assert scene.upstream.left_open == []
+    assert (scene.entry.status, scene.entry.basis) == (Status.CUT, CostBasis.ESTIMATED)
+
+
+async def test_a_call_that_cannot_be_settled_is_recorded_and_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(entries, "share_components", fail)
+    scene = Scene(whole(message()))
+    reply = await scene.play(ask())
+    assert (reply.status, json.loads(reply.body)["type"]) == (200, "message")
+    assert (scene.entry.cost_nusd, scene.entry.basis) == (None, CostBasis.UNKNOWN)
+    assert scene.entry.faults == ("settle",)
 
 
 async def test_a_stream_whose_connection_lingers_is_closed_after_a_while(

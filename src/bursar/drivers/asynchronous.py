@@ -1,6 +1,8 @@
 """The asyncio driver: behind the gateway, and behind asynchronous SDKs."""
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,6 +26,8 @@ from bursar.effects import (
 from bursar.errors import StoreFailed, UpstreamFailed
 from bursar.exchange.headers import for_client
 from bursar.ports import Client, Clock, Ledger, Observer, OperationIds, Tokenizer, Upstream, UpstreamResponse
+
+LOG = logging.getLogger("bursar.driver")
 
 Exchange = Generator[Effect, Any, Reply]
 
@@ -172,6 +176,12 @@ class CallDriver:
                 begun = self._response is not None
                 self._drop()
                 return Aborted(begun, self._times(sent_at_s))
+            except Exception as error:  # noqa: BLE001 - The request is out: whatever breaks now, it is to be recorded.
+                # Its message may hold a prompt, so it stays out of the log.
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                name = effect.client_headers.get("x-bursar-operation-id", "")
+                LOG.error("%s: %s in\n%s", name, type(error).__name__, frames)  # noqa: TRY400 - as above
+                return self._broken(sent_at_s)
 
     async def _attempt(self, effect: Send, sent_at_s: float) -> Sent:
         try:
@@ -201,6 +211,14 @@ class CallDriver:
                 return Whole(response.status, response.headers, b"", self._times(sent_at_s))
         self._drop()
         return Cut(self.streaming, self._times(sent_at_s))
+
+    def _broken(self, sent_at_s: float) -> Sent:
+        """Give up an attempt that a fault of our own ended."""
+        begun = self._response is not None
+        self._drop()
+        if begun:
+            return Cut(self.streaming, self._times(sent_at_s))
+        return Unreachable("Bursar failed to send it", sent=True, times=self._times(sent_at_s))
 
     def _times(self, sent_at_s: float) -> Times:
         return Times(sent_at_s, self._world.clock.now())

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from bursar.domain.ledger import CostBasis, Entry
 from bursar.domain.money import usd_text
 from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
 from bursar.errors import BadRequest, UnpricedModel
@@ -48,12 +49,30 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         lambda at_s: response_began(engine, plan, at_s),
         _own_headers(call),
     )
-    answer = _answer(call, sending)
-    bill = yield from _bill(engine, call, plan, sending, answer)
-    outcome = Outcome(call, plan, sending, answer, bill)
-    entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
+    try:
+        answer = _answer(call, sending)
+        bill = yield from _bill(engine, call, plan, sending, answer)
+        outcome = Outcome(call, plan, sending, answer, bill)
+        entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
+        reply = _reply(outcome, sending, answer)
+    except Exception:  # noqa: BLE001 - What was sent is recorded and passed on, whatever we make of it.
+        entry, reply = _unsettled(call, plan, sending)
     yield Record(entry)
-    return _reply(outcome, sending, answer)
+    return reply
+
+
+def _unsettled(call: Call, plan: Plan, sending: Sending) -> tuple[Entry, Reply]:
+    """Record a call that we could not settle, at unknown cost, and pass on what came back."""
+    unknown = Bill(None, call.request.terms, (), None, CostBasis.UNKNOWN, None, None)
+    outcome = Outcome(call, plan, sending, None, unknown)
+    entry = write_entry(outcome, routing_tasks=frozenset())
+    entry = msgspec.structs.replace(entry, faults=(*entry.faults, "settle"))
+    last, own = sending.last, _own_headers(call)
+    if isinstance(last, Whole):
+        return entry, Reply(last.status, {**for_client(last.headers), **own}, last.body)
+    if isinstance(last, Ended) and sending.meter is not None:
+        return entry, Reply(200, own, sending.meter.rest())
+    return entry, _fault(outcome, own, 502, "the provider's answer did not arrive whole")
 
 
 def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effect, Any, Call]:
