@@ -81,7 +81,8 @@ _ERROR = msgspec.json.Decoder(_Error)
 def read_answer(body: bytes, asked: Terms | None = None) -> Answer:
     """Read a whole answer to a request that asked for `asked`; see `Dialect.answer`."""
     message = _read_message(body)
-    if message is None:
+    # Some object or other is no answer; one without usage still is, if it has content.
+    if message is None or (raw.is_null(message.content) and raw.is_null(message.usage)):
         return Answer(None, None, "", "", b"", "", complete=False, problem="the answer is no message")
     received = Received()
     for block in raw.attempt(_BLOCKS, message.content) or ():

@@ -153,6 +153,11 @@ def read_answer(body: bytes, *, writes_last_12h: bool) -> Answer:
     completion = raw.attempt(_COMPLETION, body)
     if completion is not None:
         progress.take(completion)
+        # Some object or other is no answer; one without usage still is, if it has choices.
+        answers = completion.choices is not None or not raw.is_null(completion.usage)
+        if not answers or not raw.is_null(completion.error):
+            progress.problem = "the answer is no completion"
+            return progress.answer(complete=False)
         return progress.answer(complete=True)
     bare = raw.attempt(_BARE, body)
     if bare is None:

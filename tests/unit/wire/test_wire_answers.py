@@ -351,3 +351,11 @@ def test_what_usage_leaves_unsaid_is_what_was_asked_for(usage: dict[str, Any], t
     asked = anthropic([{"role": "user", "content": "Hi"}], speed="fast", inference_geo="us")
     body = {"type": "message", "content": [], "usage": {"input_tokens": 3, "output_tokens": 2, **usage}}
     assert ANTHROPIC.answer(json.dumps(body).encode(), asked).terms == terms
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"error":{"message":"no"}}', b'{"status":"ok"}'])
+@pytest.mark.parametrize("dialect", [ANTHROPIC, OPENAI], ids=["anthropic", "openai"])
+def test_some_json_object_or_other_is_no_complete_answer(dialect: Any, body: bytes) -> None:
+    answer = dialect.answer(body)
+    assert (answer.usage, answer.complete) == (None, False)
+    assert answer.problem
