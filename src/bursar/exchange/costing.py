@@ -44,9 +44,9 @@ def nothing_billed(terms: Terms) -> Bill:
     return Bill(None, terms, (), 0, CostBasis.MEASURED, 0, 0)
 
 
-def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
-    """Price the provider's own usage."""
-    return _bill(call, plan, usage, terms)
+def unknown_cost(usage: Usage | None, terms: Terms) -> Bill:
+    """Return the bill of an attempt that may have cost something, nobody knows what."""
+    return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
 
 
 def bill_estimated(
@@ -73,7 +73,7 @@ def bill_estimated(
         prompt_tokens = -(-plan.layout.total_tokens * factor // PER_MILLE)
         usage = plan.sent.usage(prompt_tokens, output)
     terms = (answer.terms if answer is not None else None) or call.request.terms
-    bill = _bill(call, plan, usage, terms)
+    bill = bill_reported(call, plan, usage, terms)
     if bill.cost_nusd is None:
         return bill
     return msgspec.structs.replace(
@@ -90,10 +90,10 @@ def _most(call: Call, cost_nusd: int, usage: Usage, terms: Terms) -> int | None:
     return max(cost_nusd, _total(most))
 
 
-def _bill(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
-    """Price what was used; where there is no price, the cost is unknown."""
+def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
+    """Price what was used, by the provider's word; where there is no price, the cost is unknown."""
     if call.price is None:
-        return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
+        return unknown_cost(usage, terms)
     try:
         lines = cost(usage, call.price, terms)
         cost_nusd = _total(lines)
@@ -109,7 +109,7 @@ def _bill(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
             planned_nusd=otherwise.cost(plan.planned) if plan.planned is not None else None,
         )
     except UnpricedClass:
-        return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
+        return unknown_cost(usage, terms)
 
 
 class _Otherwise(msgspec.Struct, frozen=True, gc=False):

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from bursar.domain.ledger import CostBasis, Entry
+from bursar.domain.ledger import Entry
 from bursar.domain.money import usd_text
 from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
 from bursar.errors import BadRequest, UnpricedModel
 from bursar.exchange.arrival import Arrival, attribute, chosen_mode
 from bursar.exchange.call import Call
-from bursar.exchange.costing import Bill, bill_estimated, bill_reported, nothing_billed
+from bursar.exchange.costing import Bill, bill_estimated, bill_reported, nothing_billed, unknown_cost
 from bursar.exchange.engine import Engine
 from bursar.exchange.entries import Outcome, client_status, write_entry
 from bursar.exchange.headers import for_client, header_text
@@ -37,9 +37,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
     dialect = DIALECTS[arrival.dialect]
     try:
         call = yield from _read(engine, arrival, dialect)
-    except BadRequest as error:
-        return _refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
-    except UnpricedModel as error:
+    except (BadRequest, UnpricedModel) as error:
         return _refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
     plan = make_plan(engine, call)
     sending = yield from send(
@@ -54,7 +52,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         bill = yield from _bill(engine, call, plan, sending, answer)
         outcome = Outcome(call, plan, sending, answer, bill)
         entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
-        reply = _reply(outcome, sending, answer)
+        reply = _reply(outcome)
     except Exception:  # noqa: BLE001 - What was sent is recorded and passed on, whatever we make of it.
         entry, reply = _unsettled(call, plan, sending)
     yield Record(entry)
@@ -63,8 +61,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
 
 def _unsettled(call: Call, plan: Plan, sending: Sending) -> tuple[Entry, Reply]:
     """Record a call that we could not settle, at unknown cost, and pass on what came back."""
-    unknown = Bill(None, call.request.terms, (), None, CostBasis.UNKNOWN, None, None)
-    outcome = Outcome(call, plan, sending, None, unknown)
+    outcome = Outcome(call, plan, sending, None, unknown_cost(None, call.request.terms))
     entry = write_entry(outcome, routing_tasks=frozenset())
     entry = msgspec.structs.replace(entry, faults=(*entry.faults, "settle"))
     last, own = sending.last, _own_headers(call)
@@ -142,8 +139,9 @@ def _own_headers(call: Call) -> dict[str, str]:
     }
 
 
-def _reply(outcome: Outcome, sending: Sending, answer: Answer | None) -> Reply:
-    last, call = sending.last, outcome.call
+def _reply(outcome: Outcome) -> Reply:
+    call, sending, answer = outcome.call, outcome.sending, outcome.answer
+    last = sending.last
     own = {**_own_headers(call), **_amounts(outcome)}
     status = client_status(outcome)
     if sending.client_left or isinstance(last, Aborted):

@@ -18,10 +18,9 @@ from bursar.wire.dialect import Edits
 from bursar.wire.raw_json import is_null, set_member
 
 # Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
-# a lone question most likely is not. Worth two observations.
+# a lone question most likely is not. Worth two observations, and one.
 _LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
 _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
-
 
 _CACHE_OPTIONS = "prompt_cache_options"
 
