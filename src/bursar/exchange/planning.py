@@ -32,7 +32,6 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         layout: The prompt, laid out for the model.
         rules: How the model's cache behaves; None where it is taken to have none.
         body: What goes upstream.
-        decisions: What the techniques decided; in observe mode, what they would have.
         sent: What the provider's cache is expected to make of `body`.
         as_sent: What it would have made of the client's own request, had all calls gone out as they came.
         planned: In observe mode: what it would have made of the plan, had all plans gone out.
@@ -42,7 +41,6 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     layout: Layout
     rules: CacheRules | None
     body: bytes
-    decisions: tuple[Decision, ...]
     sent: CacheOutcome
     as_sent: CacheOutcome
     planned: CacheOutcome | None
@@ -65,7 +63,7 @@ def make_plan(engine: Engine, call: Call) -> Plan:
     if call.mode == "observe" and decisions:
         would_marks, would_options = _with_decisions(layout, options, decisions)
         planned = engine.planned.look(layout, would_marks, rules, at_s, would_options)
-    return Plan(layout, rules, body, decisions, sent, as_sent, planned, faults + more_faults)
+    return Plan(layout, rules, body, sent, as_sent, planned, faults + more_faults)
 
 
 def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
