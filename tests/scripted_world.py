@@ -12,6 +12,7 @@ import pytest
 
 from bursar.adapters.model_data import load_cache_rules, load_token_ratios
 from bursar.adapters.price_data import load_price_book
+from bursar.adapters.timers import CoarseTimers
 from bursar.cachemodel.rules import CacheRuleBook
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.price_book import PriceBook
@@ -274,7 +275,9 @@ class Scene:
         self.observer = CountingObserver()
         self.client = WaitingClient()
         self.ids = NumberedIds()
-        self.world = World(self.clock, WordCounter(), self.upstream, self.ledger, self.observer, self.ids)
+        self.world = World(
+            self.clock, WordCounter(), self.upstream, self.ledger, self.observer, self.ids, CoarseTimers()
+        )
         self.driver = CallDriver(self.world, self.client)
 
     def arrival(self, body: Any, headers: Mapping[str, str] | None = None) -> Arrival:

@@ -1,6 +1,6 @@
 """The Protocols that adapters fill."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -18,6 +18,22 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait for a span of this clock's time."""
+        ...
+
+
+class Timer(Protocol):
+    """Something that is to happen later."""
+
+    def cancel(self) -> None:
+        """Let it not happen; too late once it has."""
+        ...
+
+
+class Timers(Protocol):
+    """Sets timers, by the wall's time."""
+
+    def after(self, seconds: float, act: Callable[[], None]) -> Timer:
+        """Call `act` once, in the event loop, after so many seconds or a little later."""
         ...
 
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from functools import lru_cache
 
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from bursar.adapters.timers import Deadline
 from bursar.errors import UpstreamFailed
-from bursar.ports import UpstreamRequest
+from bursar.ports import Timers, UpstreamRequest
 
 # aiohttp reads a response's head into this much; providers send long rate-limit headers.
 _HEADER_BYTES_MAX = 64 * 1024
@@ -23,11 +23,19 @@ class HttpUpstream:
     Args:
         base_urls: Base URL by upstream name, as the SDKs take it.
         connect_timeout_s: How long connecting may take, by upstream name.
+        timers: Limit the time of each request.
     """
 
-    def __init__(self, base_urls: Mapping[str, str], connect_timeout_s: Mapping[str, float]) -> None:
+    def __init__(
+        self, base_urls: Mapping[str, str], connect_timeout_s: Mapping[str, float], timers: Timers
+    ) -> None:
         self._base_urls = {name: url.rstrip("/") for name, url in base_urls.items()}
-        self._connect_timeout_s = dict(connect_timeout_s)
+        # The library's own limit on a whole request is set and cancelled in the event loop each time.
+        self._timeouts = {
+            name: aiohttp.ClientTimeout(total=None, sock_connect=limit_s)
+            for name, limit_s in connect_timeout_s.items()
+        }
+        self._timers = timers
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -43,29 +51,35 @@ class HttpUpstream:
         """
         session = self._session or self._open_session()
         headers = request.headers
+        deadline = Deadline(self._timers, request.timeout_s)
         try:
-            response = await session.request(
-                request.method,
-                # Encoded already: what a client wrote as %2F must not arrive as a slash.
-                URL(self._base_urls[request.upstream] + request.path, encoded=True),
-                data=request.body or None,
-                # Compressed answers would have to be unpacked here and delay a stream's events.
-                headers={**headers, "accept-encoding": "identity"},
-                # aiohttp fills in what a client left out. To be told not to costs it more than the rest of
-                # the head, and nearly all clients leave nothing out.
-                skip_auto_headers=None if headers.keys() >= _AUTO_HEADERS else _AUTO_HEADERS,
-                timeout=_timeout(request.timeout_s, self._connect_timeout_s[request.upstream]),
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _failure(error, sent=not isinstance(error, _NEVER_SENT)) from None
-        return HttpResponse(response)
+            with deadline:
+                response = await session.request(
+                    request.method,
+                    # Encoded already: what a client wrote as %2F must not arrive as a slash.
+                    URL(self._base_urls[request.upstream] + request.path, encoded=True),
+                    data=aiohttp.BytesPayload(request.body) if request.body else None,
+                    headers=headers,
+                    # aiohttp fills in what a client left out. To be told not to costs it more than the rest
+                    # of the head, and nearly all clients leave nothing out.
+                    skip_auto_headers=None if headers.keys() >= _AUTO_HEADERS else _AUTO_HEADERS,
+                    timeout=self._timeouts[request.upstream],
+                    allow_redirects=False,
+                )
+        except BaseException as error:
+            deadline.end()
+            if isinstance(error, _FAILURES):
+                raise _failure(error, sent=not isinstance(error, _NEVER_SENT)) from None
+            raise
+        return HttpResponse(response, deadline)
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Open the session, which belongs to the event loop that runs by now."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             cookie_jar=aiohttp.DummyCookieJar(),
+            # Compressed answers would have to be unpacked here and delay a stream's events.
+            headers={"accept-encoding": "identity"},
             max_line_size=_HEADER_BYTES_MAX,
             max_field_size=_HEADER_BYTES_MAX,
         )
@@ -75,8 +89,9 @@ class HttpUpstream:
 class HttpResponse:
     """A response whose head has arrived."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, deadline: Deadline) -> None:
         self._response = response
+        self._deadline = deadline
         self._headers = _lowered(response.headers)
 
     @property
@@ -97,9 +112,13 @@ class HttpResponse:
         """
         read = self._response.content.readany
         try:
-            while chunk := await read():
+            while True:
+                with self._deadline:
+                    chunk = await read()
+                if not chunk:
+                    return
                 yield chunk
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except _FAILURES as error:
             raise _failure(error, sent=True) from None
 
     async def read(self) -> bytes:
@@ -109,20 +128,18 @@ class HttpResponse:
             UpstreamFailed: The upstream broke off.
         """
         try:
-            return await self._response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            with self._deadline:
+                return await self._response.read()
+        except _FAILURES as error:
             raise _failure(error, sent=True) from None
 
     def close(self) -> None:
         """Drop the connection unless the body was read to its end, when it is back in the pool already."""
+        self._deadline.end()
         self._response.close()
 
 
-@lru_cache(maxsize=64)
-def _timeout(total_s: float, connect_s: float) -> aiohttp.ClientTimeout:
-    # Nearly all calls of a provider have the same one, and making it takes 2 µs.
-    return aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s)
-
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 # A connection that was closing when we began to write has not carried a whole request.
 _NEVER_SENT = (

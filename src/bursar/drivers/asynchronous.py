@@ -25,7 +25,17 @@ from bursar.effects import (
 )
 from bursar.errors import StoreFailed, UpstreamFailed
 from bursar.exchange.headers import for_client
-from bursar.ports import Client, Clock, Ledger, Observer, OperationIds, Tokenizer, Upstream, UpstreamResponse
+from bursar.ports import (
+    Client,
+    Clock,
+    Ledger,
+    Observer,
+    OperationIds,
+    Timers,
+    Tokenizer,
+    Upstream,
+    UpstreamResponse,
+)
 
 LOG = logging.getLogger("bursar.driver")
 
@@ -51,6 +61,7 @@ class World:
     ledger: Ledger
     observer: Observer
     ids: OperationIds
+    timers: Timers
 
 
 class CallDriver:
@@ -109,18 +120,15 @@ class CallDriver:
             except StopIteration as stop:
                 reply: Reply = stop.value
                 return reply
-            result = await self._execute(effect)
-
-    async def _execute(self, effect: Effect) -> Any:
-        match effect:
-            case Send():
-                return await self._send(effect)
-            case Record():
-                return await self._record(effect.entry)
-            case Count():
-                return await self._count(effect)
-            case Pause():
-                return await self._pause(effect.seconds)
+            match effect:
+                case Send():
+                    result = await self._send(effect)
+                case Record():
+                    result = await self._record(effect.entry)
+                case Count():
+                    result = await self._count(effect)
+                case Pause():
+                    result = await self._pause(effect.seconds)
 
     async def _count(self, effect: Count) -> list[int]:
         count = self._world.tokenizer.count
@@ -133,7 +141,7 @@ class CallDriver:
 
     async def _pause(self, seconds: float) -> float | None:
         """Wait; None says that the client left meanwhile."""
-        with _Watch(self._client) as watch:
+        with _Watch(self._client, self._world.timers) as watch:
             try:
                 await self._world.clock.sleep(seconds)
             except asyncio.CancelledError:
@@ -168,7 +176,7 @@ class CallDriver:
     async def _send(self, effect: Send) -> Sent:
         sent_at_s = self._world.clock.now()
         self._sent = True
-        with _Watch(self._client) as watch:
+        with _Watch(self._client, self._world.timers) as watch:
             try:
                 return await self._attempt(effect, sent_at_s)
             except asyncio.CancelledError:
@@ -246,14 +254,15 @@ def _is_stream(response: UpstreamResponse) -> bool:
 class _Watch:
     """Cancels the current task if the client leaves; asks only after a while, since most calls are short."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, timers: Timers) -> None:
         self._client = client
+        self._timers = timers
         self._asking: asyncio.Task[None] | None = None
         self.gone = False
 
     def __enter__(self) -> Self:
         self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._ask)
+        self._timer = self._timers.after(_WATCH_AFTER_S, self._ask)
         return self
 
     def __exit__(self, *_: object) -> None:

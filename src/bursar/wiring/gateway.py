@@ -11,6 +11,7 @@ from bursar.adapters.ids import TimeOrderedIds
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.adapters.metrics import Metrics
 from bursar.adapters.retained import RetainedLedger
+from bursar.adapters.timers import CoarseTimers
 from bursar.adapters.tokenizer import SplintrTokenizer
 from bursar.adapters.upstream import HttpUpstream
 from bursar.drivers.asynchronous import World
@@ -38,9 +39,11 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     ledger = SqliteLedger.open(Path(settings.storage.dir))
     retained = RetainedLedger(ledger, clock)
     providers = providers_of(settings)
+    timers = CoarseTimers()
     upstream = HttpUpstream(
         {name: base_url(name, provider) for name, provider in providers.items()},
         {name: provider.connect_timeout_s for name, provider in providers.items()},
+        timers,
     )
     metrics = Metrics()
     resources = AsyncExitStack()
@@ -49,7 +52,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     resources.push_async_callback(upstream.close)
     return Gateway(
         build_engine(settings),
-        World(clock, SplintrTokenizer(), upstream, retained, metrics, TimeOrderedIds(clock)),
+        World(clock, SplintrTokenizer(), upstream, retained, metrics, TimeOrderedIds(clock), timers),
         GatewayOptions(
             body_limit_bytes=settings.server.body_limit_bytes,
             provider_keys=keys,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from bursar.adapters.timers import CoarseTimers
 from bursar.adapters.upstream import HttpUpstream
 from bursar.errors import UpstreamFailed
 from bursar.ports import UpstreamRequest
@@ -62,7 +63,7 @@ class RawServer:
 async def served(server: RawServer) -> AsyncIterator[HttpUpstream]:
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    upstream = HttpUpstream({"anthropic": f"http://127.0.0.1:{port}/"}, {"anthropic": 1.0})
+    upstream = HttpUpstream({"anthropic": f"http://127.0.0.1:{port}/"}, {"anthropic": 1.0}, CoarseTimers())
     try:
         yield upstream
     finally:
@@ -127,7 +128,7 @@ async def test_a_provider_that_is_not_there_was_never_sent_anything() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         upstream = HttpUpstream(
-            {"anthropic": f"http://127.0.0.1:{taken.getsockname()[1]}"}, {"anthropic": 1.0}
+            {"anthropic": f"http://127.0.0.1:{taken.getsockname()[1]}"}, {"anthropic": 1.0}, CoarseTimers()
         )
         with pytest.raises(UpstreamFailed) as failure:
             await upstream.send(request())
