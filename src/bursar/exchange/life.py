@@ -40,19 +40,20 @@ def live(engine: Engine, arrival: Arrival) -> Life:
     except (BadRequest, UnpricedModel) as error:
         return _refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
     plan = make_plan(engine, call)
+    own = _own_headers(call)
     sending = yield from send(
         call,
         engine.options.upstreams[arrival.upstream],
         plan.body,
         lambda at_s: response_began(engine, plan, at_s),
-        _own_headers(call),
+        own,
     )
     try:
         answer = _answer(call, sending)
         bill = yield from _bill(engine, call, plan, sending, answer)
         outcome = Outcome(call, plan, sending, answer, bill)
         entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
-        reply = _reply(outcome)
+        reply = _reply(outcome, own)
     except Exception:  # noqa: BLE001 - What was sent is recorded and passed on, whatever we make of it.
         entry, reply = _unsettled(call, plan, sending)
     yield Record(entry)
@@ -139,10 +140,11 @@ def _own_headers(call: Call) -> dict[str, str]:
     }
 
 
-def _reply(outcome: Outcome) -> Reply:
+def _reply(outcome: Outcome, known: Mapping[str, str]) -> Reply:
+    """Write what the client gets; `known` are our own headers that were known before the answer was."""
     call, sending, answer = outcome.call, outcome.sending, outcome.answer
     last = sending.last
-    own = {**_own_headers(call), **_amounts(outcome)}
+    own = {**known, **_amounts(outcome)}
     status = client_status(outcome)
     if sending.client_left or isinstance(last, Aborted):
         return _fault(outcome, own, status, "the client closed the connection")
@@ -158,11 +160,11 @@ def _reply(outcome: Outcome) -> Reply:
         case Whole():
             return Reply(status, {**for_client(last.headers), **own}, last.body)
         case Ended() if sending.meter is not None:
-            return Reply(200, own, _comment(outcome) + sending.meter.rest())
+            return Reply(200, own, _comment(outcome, own) + sending.meter.rest())
         case Cut(streamed=True) if sending.meter is not None:
             fault = Fault(502, "api_error", "the provider broke its answer off")
             error = call.dialect.error_event(fault, call.arrival.operation_id)
-            return Reply(200, own, sending.meter.rest() + _comment(outcome) + error)
+            return Reply(200, own, sending.meter.rest() + _comment(outcome, own) + error)
         case Unreachable():
             return _fault(outcome, own, status, last.reason)
         case _:
@@ -186,10 +188,9 @@ def _amounts(outcome: Outcome) -> dict[str, str]:
     return headers
 
 
-def _comment(outcome: Outcome) -> bytes:
+def _comment(outcome: Outcome, own: Mapping[str, str]) -> bytes:
     """Write what a stream's headers could not say yet, as a comment that clients skip."""
-    headers = {**_own_headers(outcome.call), **_amounts(outcome)}
-    said = {name.removeprefix("x-bursar-").replace("-", "_"): value for name, value in headers.items()}
+    said = {name.removeprefix("x-bursar-").replace("-", "_"): value for name, value in own.items()}
     said["basis"] = outcome.bill.basis.value
     return b": bursar " + msgspec.json.encode(said) + b"\n\n"
 

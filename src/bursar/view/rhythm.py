@@ -87,8 +87,8 @@ class Rhythm:
             self._tallies.keep(kind, tally)
         entry = _Open(tally, at_s)
         self._open.keep(source, entry)
+        # It goes on to wait for the hour when the 5 minutes are over.
         self._due_short.append((at_s, entry))
-        self._due_long.append((at_s, entry))
 
     def follow(self, source: Hashable, at_s: float) -> None:
         """Book that what came last from a source was followed now."""
@@ -130,9 +130,11 @@ class Rhythm:
         queue, before_s = self._due_short, now_s - SHORT_S
         while queue and queue[0][0] < before_s:
             entry = _take(queue, before_s)
-            if entry is not None and entry.open and entry.short_open:
-                entry.short_open = False
-                entry.tally.short_known += 1
+            if entry is not None and entry.open:
+                self._due_long.append((entry.at_s, entry))
+                if entry.short_open:
+                    entry.short_open = False
+                    entry.tally.short_known += 1
         queue, before_s = self._due_long, now_s - LONG_S
         while queue and queue[0][0] < before_s:
             entry = _take(queue, before_s)
