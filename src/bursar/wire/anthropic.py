@@ -25,7 +25,7 @@ from bursar.wire.anthropic_prompt import (
 )
 from bursar.wire.anthropic_stream import AnthropicMeter, read_answer
 from bursar.wire.dialect import Answer, Edits, Fault, Reading, Request, StreamMeter
-from bursar.wire.drafts import ArrayDraft, PieceReader
+from bursar.wire.drafts import PieceReader
 from bursar.wire.memo import NO_RUN, PieceMemo
 from bursar.wire.splicing import (
     MarkField,
@@ -51,28 +51,29 @@ class AnthropicMessages:
 
     def read(self, body: bytes, memo: PieceMemo) -> Reading:
         """Parse a request body; see `Dialect.read`."""
-        fields = raw.read_body(body)
+        fields = {name: bytes(value) for name, value in raw.read_body(body).items()}
         head = _read_head(fields)
-        contents = {name: bytes(value) for name, value in fields.items()}
         reader = PieceReader(memo)
-        tools = _read_tools(contents, reader)
-        system = _read_system(contents, reader)
-        raw.required(fields, "messages", "")
-        messages = reader.take(contents["messages"], "messages", _MESSAGE_TAG, read_message)
-        if not messages.known.pieces and not messages.pieces:
+        tools = fields.get("tools", raw.NULL)
+        if tools != raw.NULL:
+            reader.take(tools, "tools", _TOOL_TAG, read_tool)
+        system = fields.get("system", raw.NULL)
+        if system.startswith(b'"'):
+            reader.take_one(system, "system", _SYSTEM_TEXT_TAG, read_system_text)
+        elif system != raw.NULL:
+            reader.take(system, "system", _SYSTEM_TAG, read_system_block)
+        messages = raw.required(fields, "messages", "")
+        if not reader.take(messages, "messages", _MESSAGE_TAG, read_message):
             raise BadRequest("at least one message is required", place="messages")
 
         def finish(counts: Sequence[int]) -> Request:
-            reader.finish(counts)
-            runs = {
-                "tools": reader.close(tools) if tools is not None else NO_RUN,
-                "system": reader.close(system) if system is not None else NO_RUN,
-                "messages": reader.close(messages),
-            }
-            features = runs["tools"].features | runs["messages"].features
+            runs = reader.finish(counts)
+            tools, system = runs.get("tools", NO_RUN), runs.get("system", NO_RUN)
+            messages = runs["messages"]
+            features = tools.features | messages.features
             return Request(
                 dialect=NAME,
-                fields=contents,
+                fields=fields,
                 model=head.model,
                 stream=head.stream,
                 max_tokens=head.max_tokens,
@@ -80,14 +81,14 @@ class AnthropicMessages:
                 terms=head.terms,
                 wants_usage=True,
                 prompt=Prompt(
-                    tools=runs["tools"].pieces,
-                    system=runs["system"].pieces,
-                    messages=runs["messages"].pieces,
-                    system_salt=_system_salt(contents, features),
-                    messages_salt=_messages_salt(contents, features),
+                    tools=tools.pieces,
+                    system=system.pieces,
+                    messages=messages.pieces,
+                    system_salt=_system_salt(fields, features),
+                    messages_salt=_messages_salt(fields, features),
                     auto_mark=head.auto_mark,
                 ),
-                piece_ends={name: run.ends for name, run in runs.items()},
+                piece_ends={"tools": tools.ends, "system": system.ends, "messages": messages.ends},
                 features=features,
             )
 
@@ -95,8 +96,10 @@ class AnthropicMessages:
 
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
-        check_marks(request.prompt, edits, _SECTION_FIELDS)
         fields = {**request.fields, **edits.fields}
+        if not edits.marks:
+            return raw.join_object(fields)
+        check_marks(request.prompt, edits, _SECTION_FIELDS)
         for section, pieces in marks_by_section(edits.marks).items():
             try:
                 ends = None if section.value in edits.fields else request.piece_ends[section.value]
@@ -144,35 +147,27 @@ class _Head(msgspec.Struct, frozen=True, gc=False):
     auto_mark: Mark | None
 
 
-def _read_head(fields: raw.RawObject) -> _Head:
+def _read_head(fields: Mapping[str, bytes]) -> _Head:
     model = raw.read_text(raw.required(fields, "model", ""), "model")
     if not model:
         raise BadRequest("the name of a model is required", place="model")
-    fast = raw.optional_text(fields, "speed") == "fast"
+    # Most requests state few of the others; looking is cheaper than asking a reader.
+    fast = "speed" in fields and raw.optional_text(fields, "speed") == "fast"
     return _Head(
         model=model,
-        stream=raw.optional_flag(fields, "stream"),
+        stream="stream" in fields and raw.optional_flag(fields, "stream"),
         max_tokens=raw.optional_count(fields, "max_tokens"),
-        user=raw.optional_text(raw.optional_object(fields, "metadata"), "user_id", "metadata"),
-        terms=Terms(tier="fast" if fast else "standard", geo=raw.optional_text(fields, "inference_geo")),
-        auto_mark=read_mark(fields.get(MARK_FIELD), MARK_FIELD),
+        user=_read_user(fields) if "metadata" in fields else "",
+        terms=Terms(
+            tier="fast" if fast else "standard",
+            geo=raw.optional_text(fields, "inference_geo") if "inference_geo" in fields else "",
+        ),
+        auto_mark=read_mark(fields[MARK_FIELD], MARK_FIELD) if MARK_FIELD in fields else None,
     )
 
 
-def _read_tools(fields: Mapping[str, bytes], reader: PieceReader) -> ArrayDraft | None:
-    tools = fields.get("tools")
-    if tools is None or raw.is_null(tools):
-        return None
-    return reader.take(tools, "tools", _TOOL_TAG, read_tool)
-
-
-def _read_system(fields: Mapping[str, bytes], reader: PieceReader) -> ArrayDraft | None:
-    system = fields.get("system")
-    if system is None or raw.is_null(system):
-        return None
-    if raw.is_text(system):
-        return reader.take_one(system, "system", _SYSTEM_TEXT_TAG, read_system_text)
-    return reader.take(system, "system", _SYSTEM_TAG, read_system_block)
+def _read_user(fields: Mapping[str, bytes]) -> str:
+    return raw.optional_text(raw.optional_object(fields, "metadata"), "user_id", "metadata")
 
 
 def _system_salt(fields: Mapping[str, bytes], features: frozenset[str]) -> bytes:
@@ -191,11 +186,11 @@ def _messages_salt(fields: Mapping[str, bytes], features: frozenset[str]) -> byt
     means depends on the model.
     """
     salt = b""
-    choice, thinking = fields.get("tool_choice"), fields.get("thinking")
-    if choice is not None and not raw.is_null(choice):
+    choice, thinking = fields.get("tool_choice", raw.NULL), fields.get("thinking", raw.NULL)
+    if choice != raw.NULL:
         compact = raw.compact(choice)
         salt += b"" if compact == b'{"type":"auto"}' else b"tool_choice=" + compact + b";"
-    if thinking is not None and not raw.is_null(thinking):
+    if thinking != raw.NULL:
         salt += b"thinking=" + raw.compact(thinking) + b";"
     if IMAGES in features:
         salt += b"images;"

@@ -97,7 +97,7 @@ def _features(value: msgspec.Raw, signs: Iterable[tuple[str, bytes, re.Pattern[b
     return frozenset([name for name, word, sign in signs if word in content and sign.search(content)])
 
 
-def read_mark(value: msgspec.Raw | None, place: str) -> Mark | None:
+def read_mark(value: raw.Slice | None, place: str) -> Mark | None:
     """Read a `cache_control`; a `ttl` that is absent or no string counts as the default."""
     if value is None or raw.is_null(value):
         return None

@@ -10,8 +10,16 @@ import msgspec
 from bursar.domain.prices import Terms
 from bursar.errors import BadUsage
 from bursar.wire import raw_json as raw
-from bursar.wire.anthropic_usage import merge_usage, read_terms, read_usage
+from bursar.wire.anthropic_usage import (
+    Reported,
+    billed_terms,
+    merge_usage,
+    read_terms,
+    read_usage,
+    token_classes,
+)
 from bursar.wire.dialect import Answer
+from bursar.wire.drafts import echo_digest
 from bursar.wire.holding import EventHold, Verdict
 from bursar.wire.received import Received
 from bursar.wire.sse import read_event
@@ -51,6 +59,15 @@ class _Message(msgspec.Struct):
     content: msgspec.Raw = _NULL
 
 
+class _Whole(msgspec.Struct):
+    """A whole answer with usage, all of it of the right types: as nearly all answers are."""
+
+    usage: Reported
+    model: str = ""
+    stop_reason: str | None = None
+    content: list[_ContentBlock] | None = None
+
+
 class _Error(msgspec.Struct):
     type: str = "an error"
 
@@ -73,6 +90,7 @@ _DELTA_EVENT = msgspec.json.Decoder(_DeltaEvent)
 _DELTA = msgspec.json.Decoder(_Delta)
 _BLOCK = msgspec.json.Decoder(_ContentBlock)
 _BLOCKS = msgspec.json.Decoder(list[msgspec.Raw])
+_WHOLE = msgspec.json.Decoder(_Whole)
 _MESSAGE = msgspec.json.Decoder(_Message)
 _BARE = msgspec.json.Decoder(_Bare)
 _ERROR = msgspec.json.Decoder(_Error)
@@ -80,6 +98,30 @@ _ERROR = msgspec.json.Decoder(_Error)
 
 def read_answer(body: bytes, asked: Terms | None = None) -> Answer:
     """Read a whole answer to a request that asked for `asked`; see `Dialect.answer`."""
+    whole = raw.attempt(_WHOLE, body)
+    if whole is None:
+        return _read_odd_answer(body, asked)
+    try:
+        usage = token_classes(whole.usage)
+    except BadUsage:
+        return _read_odd_answer(body, asked)
+    blocks = whole.content or ()
+    return Answer(
+        usage=usage,
+        terms=billed_terms(whole.usage, asked),
+        model=whole.model,
+        stop_reason=whole.stop_reason or "",
+        echo=echo_digest(
+            [block.text for block in blocks if block.type == "text"],
+            [block.id for block in blocks if block.type == "tool_use"],
+        ),
+        received="",
+        complete=True,
+    )
+
+
+def _read_odd_answer(body: bytes, asked: Terms | None) -> Answer:
+    """Read what can be read of an answer whose parts may be anything."""
     message = _read_message(body)
     # Some object or other is no answer; one without usage still is, if it has content.
     if message is None or (raw.is_null(message.content) and raw.is_null(message.usage)):
@@ -164,10 +206,8 @@ class AnthropicMeter:
 
     def _fold_deltas(self) -> None:
         received = self._received
-        for data in self._deltas:
-            event = raw.attempt(_DELTA_EVENT, data)
-            if event is None:
-                continue  # It was passed on as it came; only an estimate misses its text.
+        for event in raw.attempt_each(_DELTA_EVENT, self._deltas):
+            # One that cannot be read was passed on as it came; only an estimate misses its text.
             delta = event.delta
             if delta.text:
                 received.texts.append(delta.text)

@@ -45,7 +45,17 @@ class _Usage(_Tokens):
     iterations: list[msgspec.Raw] | None = None
 
 
+class Reported(_Usage):
+    """A usage object with the terms that it names, all of it of the right types."""
+
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+
+
 class _Terms(msgspec.Struct):
+    """The terms alone, for where the rest may be anything."""
+
     service_tier: str | None = None
     speed: str | None = None
     inference_geo: str | None = None
@@ -56,24 +66,36 @@ _TOKENS = msgspec.json.Decoder(_Tokens)
 _ITERATION = msgspec.json.Decoder(_Iteration)
 _TERMS = msgspec.json.Decoder(_Terms)
 
-_SAYS_NOTHING = _Terms()
-
 
 def read_usage(usage: raw.Slice) -> Usage:
-    """Read a raw usage object into disjoint classes.
-
-    A compaction's tokens appear only in `iterations` and are added. Iterations of another model (an
-    advisor) and unknown ones are named in `other`, since they are billed beyond what the classes hold.
+    """Read a raw usage object into disjoint classes; see `token_classes`.
 
     Raises:
         BadUsage: It is absent, of wrong types, or contradicts itself.
     """
     if raw.is_null(usage):
         raise BadUsage("the answer has no usage")
-    other: list[str] = []
     try:
         fields = _USAGE.decode(usage)
-        parts = [_part(fields)]
+    except raw.REFUSALS as error:
+        raise _unreadable(error) from None
+    return token_classes(fields)
+
+
+def token_classes(fields: _Usage) -> Usage:
+    """Return usage in disjoint classes.
+
+    A compaction's tokens appear only in `iterations` and are added. Iterations of another model (an
+    advisor) and unknown ones are named in `other`, since they are billed beyond what the classes hold.
+
+    Raises:
+        BadUsage: It contradicts itself, or iterations are of wrong types.
+    """
+    part = _part(fields)
+    if not fields.iterations and not fields.server_tool_use:
+        return part
+    parts, other = [part], list[str]()
+    try:
         for iteration in fields.iterations or ():
             kind = _ITERATION.decode(iteration).type
             if kind == "compaction":
@@ -81,9 +103,7 @@ def read_usage(usage: raw.Slice) -> Usage:
             elif kind not in _COUNTED_ITERATIONS:
                 other.append(f"iteration:{kind[:40]}")
     except raw.REFUSALS as error:
-        raise BadUsage(f"the answer's usage cannot be read: {error}") from None
-    if len(parts) == 1 and not other and not fields.server_tool_use:
-        return parts[0]
+        raise _unreadable(error) from None
     tools = {name: requests for name, requests in (fields.server_tool_use or {}).items() if requests}
     web_search, web_fetch = tools.pop("web_search_requests", 0), tools.pop("web_fetch_requests", 0)
     return Usage(
@@ -99,6 +119,10 @@ def read_usage(usage: raw.Slice) -> Usage:
     )
 
 
+def _unreadable(error: Exception) -> BadUsage:
+    return BadUsage(f"the answer's usage cannot be read: {error}")
+
+
 def read_terms(usage: raw.Slice, asked: Terms | None = None) -> Terms | None:
     """Read what an answer was billed under; None where its usage says nothing about it.
 
@@ -106,25 +130,30 @@ def read_terms(usage: raw.Slice, asked: Terms | None = None) -> Terms | None:
         usage: Its raw usage object.
         asked: What the request asked for, which holds for what usage leaves unsaid.
     """
-    terms = raw.attempt(_TERMS, usage)
-    if terms is None or terms == _SAYS_NOTHING:
+    said = raw.attempt(_TERMS, usage)
+    return None if said is None else billed_terms(said, asked)
+
+
+def billed_terms(said: Reported | _Terms, asked: Terms | None) -> Terms | None:
+    """Return what an answer was billed under; see `read_terms`."""
+    if said.speed is None and said.service_tier is None and said.inference_geo is None:
         return None
-    return Terms(tier=_tier(terms, asked), geo=_geo(terms, asked))
+    return Terms(tier=_tier(said, asked), geo=_geo(said, asked))
 
 
-def _tier(terms: _Terms, asked: Terms | None) -> str:
-    if terms.speed == "fast":
+def _tier(said: Reported | _Terms, asked: Terms | None) -> str:
+    if said.speed == "fast":
         return "fast"
-    if terms.speed is None and terms.service_tier in {None, STANDARD} and asked is not None:
+    if said.speed is None and said.service_tier in {None, STANDARD} and asked is not None:
         return asked.tier
-    return terms.service_tier or STANDARD
+    return said.service_tier or STANDARD
 
 
-def _geo(terms: _Terms, asked: Terms | None) -> str:
-    if terms.inference_geo is None:
+def _geo(said: Reported | _Terms, asked: Terms | None) -> str:
+    if said.inference_geo is None:
         return asked.geo if asked is not None else ""
     # Models from before the setting report that there is none.
-    return "" if terms.inference_geo == "not_available" else terms.inference_geo
+    return "" if said.inference_geo == "not_available" else said.inference_geo
 
 
 def merge_usage(start: raw.Slice, delta: raw.Slice) -> raw.Slice:

@@ -4,8 +4,7 @@ A dialect drafts the pieces that its memo does not know; the engine counts the d
 turns them into `Piece`s and teaches the memo.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,8 +14,7 @@ from bursar.wire.content import classify
 from bursar.wire.memo import NO_RUN, RUN_BYTES_MIN, PieceMemo, Run
 
 
-@dataclass(slots=True)
-class BlockDraft:
+class BlockDraft(msgspec.Struct, gc=False):
     """One content block before its tokens are known.
 
     Attributes:
@@ -38,8 +36,7 @@ class BlockDraft:
     mark: Mark | None = None
 
 
-@dataclass(slots=True)
-class PieceDraft:
+class PieceDraft(msgspec.Struct, gc=False):
     """One piece before its tokens are known.
 
     Attributes:
@@ -87,9 +84,8 @@ class PieceDraft:
 Parse = Callable[[msgspec.Raw, str], PieceDraft]
 
 
-@dataclass(slots=True)
-class ArrayDraft:
-    """One array, while it is read.
+class ArrayDraft(msgspec.Struct, gc=False):
+    """One array that holds more than was remembered, while it is read.
 
     Attributes:
         content: Its raw JSON.
@@ -97,6 +93,7 @@ class ArrayDraft:
         known: The part that was remembered.
         pieces: Those beyond it; gaps are filled by `PieceReader.finish`.
         ends: Where each of these ends in `content`.
+        single: Whether it is no array, but the one piece that stands for it: remembered as a piece only.
     """
 
     content: bytes
@@ -104,10 +101,11 @@ class ArrayDraft:
     known: Run
     pieces: list[Piece]
     ends: list[int]
+    single: bool = False
 
 
 class PieceReader:
-    """Finds a body's pieces in a memo, and drafts those that it does not know.
+    """Finds the pieces of a body's arrays in a memo, and drafts those that it does not know.
 
     Args:
         memo: What is remembered of earlier bodies.
@@ -115,10 +113,12 @@ class PieceReader:
 
     def __init__(self, memo: PieceMemo) -> None:
         self._memo = memo
+        self._runs: dict[str, Run] = {}
+        self._arrays: dict[str, ArrayDraft] = {}
         self._drafts: dict[bytes, PieceDraft] = {}
         self._gaps: list[tuple[list[Piece], int, bytes]] = []
 
-    def take(self, content: bytes, place: str, tag: bytes, parse: Parse) -> ArrayDraft:
+    def take(self, content: bytes, place: str, tag: bytes, parse: Parse) -> int:
         """Look up the pieces of one array, by their raw bytes, and draft the unknown.
 
         Args:
@@ -126,46 +126,63 @@ class PieceReader:
             place: Its path, such as `messages`.
             tag: Tells dialects and sections apart where raw bytes are equal.
             parse: Drafts one element, which must be an object, given its path; may raise BadRequest.
+
+        Returns:
+            How many pieces it has.
         """
         known = self._memo.beginning(content, tag)
-        array = ArrayDraft(content, tag, known, [], [])
-        pieces, ends, get = array.pieces, array.ends, self._memo.get
         before = len(known.pieces)
         end = known.ends[-1] if before else 0
-        for element in _rest(content, end, place):
+        # Nothing but the closing bracket may follow what is known.
+        rest = None if end and end + 1 == len(content) else _rest(content, end, place)
+        if not rest:
+            self._runs[place] = known
+            return before
+        array = self._arrays[place] = ArrayDraft(content, tag, known, [], [])
+        pieces, ends, get = array.pieces, array.ends, self._memo.get
+        for element in rest:
             key = digest(element) + tag
             piece = get(key)
             if piece is None:
-                piece = self._draft(array, key, element, f"{place}[{before + len(pieces)}]", parse)
+                piece = self._draft(pieces, key, element, f"{place}[{before + len(pieces)}]", parse)
             pieces.append(piece)
             # Between elements there is nothing but white space and a comma.
             end = content.index(b"{", end) + len(memoryview(element))
             ends.append(end)
-        return array
+        return before + len(pieces)
 
-    def take_one(self, content: bytes, place: str, tag: bytes, parse: Parse) -> ArrayDraft:
+    def take_one(self, content: bytes, place: str, tag: bytes, parse: Parse) -> None:
         """Look up, or draft, one piece that stands where an array might."""
-        array = ArrayDraft(content, tag, NO_RUN, [], [len(content)])
         key = digest(content) + tag
         piece = self._memo.get(key)
-        if piece is None:
-            piece = self._draft(array, key, msgspec.Raw(content), place, parse)
-        array.pieces.append(piece)
-        return array
-
-    def _draft(self, array: ArrayDraft, key: bytes, element: msgspec.Raw, place: str, parse: Parse) -> Piece:
-        """Draft the next piece of an array, unless the same one was drafted already; return a gap."""
-        if key not in self._drafts:
-            self._drafts[key] = parse(element, place)
-        self._gaps.append((array.pieces, len(array.pieces), key))
-        return _GAP
+        if piece is not None:
+            self._runs[place] = Run((piece,), (len(content),), piece.features)
+            return
+        array = self._arrays[place] = ArrayDraft(content, tag, NO_RUN, [], [len(content)], single=True)
+        array.pieces.append(self._draft(array.pieces, key, msgspec.Raw(content), place, parse))
 
     def texts(self) -> list[str]:
         """The texts of all drafts, in order."""
-        return [text for draft in self._drafts.values() for text in draft.texts()]
+        return [text for draft in self._drafts.values() for text in draft.texts()] if self._drafts else []
 
-    def finish(self, counts: Sequence[int]) -> None:
-        """Fill the gaps and teach the memo, given the tokens of `texts()` in order."""
+    def finish(self, counts: Sequence[int]) -> Mapping[str, Run]:
+        """Return all pieces by place, given the tokens of `texts()` in order, and teach the memo."""
+        if self._drafts:
+            self._fill_gaps(counts)
+        for place, array in self._arrays.items():
+            self._runs[place] = self._close(array)
+        return self._runs
+
+    def _draft(
+        self, pieces: list[Piece], key: bytes, element: msgspec.Raw, place: str, parse: Parse
+    ) -> Piece:
+        """Draft the next of an array's pieces, unless the same one was drafted already; return a gap."""
+        if key not in self._drafts:
+            self._drafts[key] = parse(element, place)
+        self._gaps.append((pieces, len(pieces), key))
+        return _GAP
+
+    def _fill_gaps(self, counts: Sequence[int]) -> None:
         finished: dict[bytes, Piece] = {}
         position = 0
         for key, draft in self._drafts.items():
@@ -176,19 +193,20 @@ class PieceReader:
         for pieces, index, key in self._gaps:
             pieces[index] = finished[key]
 
-    def close(self, array: ArrayDraft) -> Run:
-        """Return all pieces of an array, after `finish`, and remember them together."""
-        known, pieces = array.known, array.pieces
-        if not pieces:
-            return known
-        content = array.content
-        lasting = _lasting(pieces, whole=not known.pieces) if len(content) >= RUN_BYTES_MIN else 0
+    def _close(self, array: ArrayDraft) -> Run:
+        """Return all pieces of an array, and remember together what will come again."""
+        known, pieces, ends = array.known, array.pieces, array.ends
+        run = _extend(known, pieces, ends)
+        if array.single:
+            return run
+        if len(array.content) < RUN_BYTES_MIN:
+            self._memo.keep_whole(array.content, array.tag, run)
+            return run
+        lasting = _lasting(pieces, whole=not known.pieces)
         if lasting:
-            begun = _extend(known, pieces[:lasting], array.ends[:lasting])
-            self._memo.keep_beginning(content, array.tag, begun)
-            if lasting == len(pieces):
-                return begun
-        return _extend(known, pieces, array.ends)
+            begun = run if lasting == len(pieces) else _extend(known, pieces[:lasting], ends[:lasting])
+            self._memo.keep_beginning(array.content, array.tag, begun)
+        return run
 
 
 def _extend(run: Run, pieces: list[Piece], ends: list[int]) -> Run:

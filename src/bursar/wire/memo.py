@@ -4,9 +4,9 @@ import msgspec
 import xxhash
 
 from bursar.domain.bounded import BoundedDict, WeighedDict
-from bursar.domain.prompt import Piece
+from bursar.domain.prompt import Piece, digest
 
-# Shorter arrays are read piece by piece as fast.
+# Shorter arrays are remembered whole only: they hold too little for beginnings to pay.
 RUN_BYTES_MIN = 1_024
 
 
@@ -64,7 +64,8 @@ class PieceMemo:
             tag: Tells dialects and sections apart where raw bytes are equal.
         """
         if len(content) < RUN_BYTES_MIN:
-            return NO_RUN
+            known = self._runs.get(digest(content) + tag)
+            return known.run if known is not None else NO_RUN
         milestone = _milestone(len(content))
         view = memoryview(content)
         # What was known may end before the last milestone, seldom before the one before it.
@@ -78,6 +79,11 @@ class PieceMemo:
                 if name.digest() == known.digest:
                     return known.run
         return NO_RUN
+
+    def keep_whole(self, content: bytes, tag: bytes, run: Run) -> None:
+        """Remember the run that a short array is, for where it comes again as it is."""
+        name = digest(content)
+        self._runs.keep(name + tag, _Known(run, len(content), name))
 
     def keep_beginning(self, content: bytes, tag: bytes, run: Run) -> None:
         """Remember the run with which an array begins.

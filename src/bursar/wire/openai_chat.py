@@ -15,8 +15,8 @@ from bursar.domain.prompt import Mark, Prompt, Role, Section, digest
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
 from bursar.wire.dialect import Answer, Edits, Fault, Reading, Request, StreamMeter
-from bursar.wire.drafts import ArrayDraft, PieceReader
-from bursar.wire.memo import PieceMemo
+from bursar.wire.drafts import PieceReader
+from bursar.wire.memo import NO_RUN, PieceMemo
 from bursar.wire.openai_prompt import LONG_MARKS, LONG_TTL, MARK_FIELD, message_reader, read_tool, write_mark
 from bursar.wire.openai_stream import OpenAIMeter, read_answer
 from bursar.wire.openai_usage import read_terms
@@ -36,26 +36,26 @@ class OpenAIChat:
 
     def read(self, body: bytes, memo: PieceMemo) -> Reading:
         """Parse a request body; see `Dialect.read`."""
-        fields = raw.read_body(body)
+        fields = {name: bytes(value) for name, value in raw.read_body(body).items()}
         head = _read_head(fields)
-        contents = {name: bytes(value) for name, value in fields.items()}
         reader = PieceReader(memo)
-        tools = _read_tools(contents, reader)
-        raw.required(fields, "messages", "")
+        tools = _read_tools(fields, reader)
+        messages = raw.required(fields, "messages", "")
         ttl = _default_ttl(fields)
         tag = _MESSAGE_TAG + ttl.encode()
-        messages = reader.take(contents["messages"], "messages", tag, message_reader(ttl))
-        if not messages.known.pieces and not messages.pieces:
+        if not reader.take(messages, "messages", tag, message_reader(ttl)):
             raise BadRequest("at least one message is required", place="messages")
 
         def finish(counts: Sequence[int]) -> Request:
-            reader.finish(counts)
-            run = reader.close(messages)
+            runs = reader.finish(counts)
+            run = runs["messages"]
             pieces = run.pieces
-            front = next((i for i, piece in enumerate(pieces) if piece.role is not Role.SYSTEM), len(pieces))
+            front = 0
+            while front < len(pieces) and pieces[front].role is Role.SYSTEM:
+                front += 1
             return Request(
                 dialect=NAME,
-                fields=contents,
+                fields=fields,
                 model=head.model,
                 stream=head.stream,
                 max_tokens=head.max_tokens,
@@ -63,10 +63,10 @@ class OpenAIChat:
                 terms=head.terms,
                 wants_usage=head.wants_usage,
                 prompt=Prompt(
-                    tools=reader.close(tools).pieces if tools is not None else (),
+                    tools=runs.get(tools, NO_RUN).pieces,
                     system=pieces[:front],
                     messages=pieces[front:],
-                    system_salt=_system_salt(contents),
+                    system_salt=_system_salt(fields),
                 ),
                 piece_ends={"messages": run.ends},
                 features=run.features,
@@ -76,8 +76,10 @@ class OpenAIChat:
 
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
-        check_marks(request.prompt, edits, _SECTION_FIELDS)
         fields = {**request.fields, **edits.fields}
+        if not edits.marks:
+            return raw.join_object(fields)
+        check_marks(request.prompt, edits, _SECTION_FIELDS)
         marks = marks_by_section(edits.marks)
         front = len(request.prompt.system)
         messages = marks.get(Section.SYSTEM, {}) | {
@@ -102,8 +104,8 @@ class OpenAIChat:
         """Return `stream_options` with `include_usage`, where the client streams without it."""
         if not request.stream or request.wants_usage:
             return {}
-        options = request.fields.get("stream_options")
-        if options is None or raw.is_null(options):
+        options = request.fields.get("stream_options", raw.NULL)
+        if options == raw.NULL:
             options = b"{}"
         return {"stream_options": raw.set_member(options, "include_usage", b"true")}
 
@@ -145,40 +147,50 @@ class _Head(msgspec.Struct, frozen=True, gc=False):
     wants_usage: bool
 
 
-def _read_head(fields: raw.RawObject) -> _Head:
+def _read_head(fields: Mapping[str, bytes]) -> _Head:
     model = raw.read_text(raw.required(fields, "model", ""), "model")
     if not model:
         raise BadRequest("the name of a model is required", place="model")
-    newer_limit = raw.optional_count(fields, "max_completion_tokens")
-    older_limit = raw.optional_count(fields, "max_tokens")
-    options = raw.optional_object(fields, "stream_options")
+    # Most requests state few of the others; looking is cheaper than asking a reader.
+    limit = raw.optional_count(fields, "max_completion_tokens") if "max_completion_tokens" in fields else None
+    older_limit = raw.optional_count(fields, "max_tokens") if "max_tokens" in fields else None
+    options = raw.optional_object(fields, "stream_options") if "stream_options" in fields else None
     return _Head(
         model=model,
-        stream=raw.optional_flag(fields, "stream"),
-        max_tokens=older_limit if newer_limit is None else newer_limit,
-        user=raw.optional_text(fields, "user") or raw.optional_text(fields, "safety_identifier"),
-        terms=read_terms(raw.optional_text(fields, "service_tier")) or Terms(),
-        wants_usage=raw.optional_flag(options, "include_usage", "stream_options"),
+        stream="stream" in fields and raw.optional_flag(fields, "stream"),
+        max_tokens=older_limit if limit is None else limit,
+        user=_read_user(fields),
+        terms=_read_terms(fields) if "service_tier" in fields else Terms(),
+        wants_usage=bool(options) and raw.optional_flag(options, "include_usage", "stream_options"),
     )
 
 
-def _read_tools(fields: Mapping[str, bytes], reader: PieceReader) -> ArrayDraft | None:
-    """Read the tools; `functions` is the older name."""
+def _read_user(fields: Mapping[str, bytes]) -> str:
+    """Return the end user; `safety_identifier` is the newer name."""
+    user = raw.optional_text(fields, "user") if "user" in fields else ""
+    return user or (raw.optional_text(fields, "safety_identifier") if "safety_identifier" in fields else "")
+
+
+def _read_terms(fields: Mapping[str, bytes]) -> Terms:
+    return read_terms(raw.optional_text(fields, "service_tier")) or Terms()
+
+
+def _read_tools(fields: Mapping[str, bytes], reader: PieceReader) -> str:
+    """Read the tools; return the field that they are in. `functions` is the older name."""
     for name in ("tools", "functions"):
-        value = fields.get(name)
-        if value is not None and not raw.is_null(value):
-            return reader.take(value, name, _TOOL_TAG, read_tool)
-    return None
+        value = fields.get(name, raw.NULL)
+        if value != raw.NULL:
+            reader.take(value, name, _TOOL_TAG, read_tool)
+            return name
+    return "tools"
 
 
-def _default_ttl(fields: Mapping[str, raw.Slice]) -> str:
+def _default_ttl(fields: Mapping[str, bytes]) -> str:
     """Return the lifetime of breakpoints that state none: the request's, else the provider's."""
-    value = fields.get("prompt_cache_options")
-    if value is None or raw.is_null(value):
+    if "prompt_cache_options" not in fields:
         return _DEFAULT_TTL
-    return raw.optional_text(
-        raw.read_object(value, "prompt_cache_options"), "ttl", "prompt_cache_options"
-    ) or (_DEFAULT_TTL)
+    options = raw.optional_object(fields, "prompt_cache_options")
+    return raw.optional_text(options, "ttl", "prompt_cache_options") or _DEFAULT_TTL
 
 
 def _writes_last_12h(request: Request) -> bool:

@@ -138,13 +138,15 @@ class _Progress:
             if first and call.id and index not in self._calls:
                 self._calls.add(index)
                 received.call_ids.append(call.id)
-            self._take_function(call.function or call.custom)
-        self._take_function(message.function_call)
+            function = call.function or call.custom
+            if function is not None:
+                self._take_function(function)
+        if message.function_call is not None:
+            self._take_function(message.function_call)
 
-    def _take_function(self, function: _Function | None) -> None:
-        if function is not None:
-            parts = (function.name, function.arguments, function.input)
-            self._received.unspoken.extend(part for part in parts if part)
+    def _take_function(self, function: _Function) -> None:
+        parts = (function.name, function.arguments, function.input)
+        self._received.unspoken.extend([part for part in parts if part])
 
 
 def read_answer(body: bytes, *, writes_last_12h: bool) -> Answer:
@@ -233,11 +235,9 @@ class OpenAIMeter:
         return Verdict.DROP if only_usage and not self._passes_usage else Verdict.PASS
 
     def _fold_chunks(self) -> None:
-        for data in self._chunks:
-            chunk = raw.attempt(_COMPLETION, data)
-            # One that cannot be read was passed on as it came; only an estimate misses its text.
-            if chunk is not None:
-                self._progress.take(chunk)
+        # One that cannot be read was passed on as it came; only an estimate misses its text.
+        for chunk in raw.attempt_each(_COMPLETION, self._chunks):
+            self._progress.take(chunk)
         self._chunks.clear()
 
 

@@ -36,6 +36,8 @@ class _Usage(msgspec.Struct):
 
 _USAGE = msgspec.json.Decoder(_Usage)
 
+_NO_PROMPT_DETAILS, _NO_COMPLETION_DETAILS = _PromptDetails(), _CompletionDetails()
+
 
 def read_usage(usage: raw.Slice, *, writes_last_12h: bool) -> Usage:
     """Read a raw usage object into disjoint classes.
@@ -56,8 +58,8 @@ def read_usage(usage: raw.Slice, *, writes_last_12h: bool) -> Usage:
         fields = _USAGE.decode(usage)
     except raw.REFUSALS as error:
         raise BadUsage(f"the answer's usage cannot be read: {error}") from None
-    prompt = fields.prompt_tokens_details or _PromptDetails()
-    completion = fields.completion_tokens_details or _CompletionDetails()
+    prompt = fields.prompt_tokens_details or _NO_PROMPT_DETAILS
+    completion = fields.completion_tokens_details or _NO_COMPLETION_DETAILS
     cached, written = prompt.cached_tokens or 0, prompt.cache_write_tokens or 0
     reasoning = completion.reasoning_tokens or 0
     if cached + written > fields.prompt_tokens:
@@ -66,7 +68,11 @@ def read_usage(usage: raw.Slice, *, writes_last_12h: bool) -> Usage:
         )
     if reasoning > fields.completion_tokens:
         raise BadUsage(f"usage has {reasoning} reasoning of {fields.completion_tokens} completion tokens")
-    audio = {"audio_input_tokens": prompt.audio_tokens, "audio_output_tokens": completion.audio_tokens}
+    other: tuple[str, ...] = ()
+    if prompt.audio_tokens:
+        other += ("audio_input_tokens",)
+    if completion.audio_tokens:
+        other += ("audio_output_tokens",)
     return Usage(
         input=fields.prompt_tokens - cached - written,
         cache_read=cached,
@@ -74,7 +80,7 @@ def read_usage(usage: raw.Slice, *, writes_last_12h: bool) -> Usage:
         cache_write_12h=written if writes_last_12h else 0,
         output=fields.completion_tokens - reasoning,
         reasoning=reasoning,
-        other=tuple(name for name, tokens in audio.items() if tokens),
+        other=other,
     )
 
 

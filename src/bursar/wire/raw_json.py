@@ -5,7 +5,7 @@ expected and what was found, with the path of the value as place (`messages[3].c
 nothing but `BadRequest`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from bursar.errors import BadRequest
 Slice = msgspec.Raw | bytes
 RawObject = dict[str, msgspec.Raw]
 Decoded = TypeVar("Decoded")
+Member = TypeVar("Member", msgspec.Raw, bytes)
 
 # A provider's count, for structs. No response uses a quadrillion tokens; more would overflow a ledger.
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
@@ -28,6 +29,10 @@ _ENCODER = msgspec.json.Encoder()
 # What msgspec raises on JSON that it cannot take: malformed (DecodeError), of another type or out of a
 # number's range (ValidationError, its subclass), bad UTF-8 in a string, nested beyond the stack.
 REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+# What stands for nothing: no value, null, and no bytes at all.
+NULL = b"null"
+_NULLS = (None, NULL, msgspec.Raw(NULL), b"", msgspec.Raw(b""))
 
 _KINDS = {b"{": "an object", b"[": "an array", b'"': "a string", b"t": "true", b"f": "false", b"n": "null"}
 
@@ -59,32 +64,30 @@ def read_body(body: bytes) -> RawObject:
 
 def kind(value: Slice) -> str:
     """Name the type of a raw value, with its article."""
-    return _KINDS.get(_start(value, 1), "a number")
+    return _KINDS.get(memoryview(value)[:1].tobytes(), "a number")
 
 
 def is_null(value: Slice | None) -> bool:
     """Whether a value is absent or null, which providers treat alike in optional fields."""
-    return value is None or _start(value, 5) in {b"null", b""}
+    return value in _NULLS
+
+
+# A view is cut first in the following, since a whole message may be large.
 
 
 def is_text(value: Slice) -> bool:
     """Whether a value is a string."""
-    return _start(value, 1) == b'"'
+    return memoryview(value)[:1].tobytes() == b'"'
 
 
 def is_array(value: Slice) -> bool:
     """Whether a value is an array."""
-    return _start(value, 1) == b"["
+    return memoryview(value)[:1].tobytes() == b"["
 
 
 def is_object(value: Slice) -> bool:
     """Whether a value is an object."""
-    return _start(value, 1) == b"{"
-
-
-def _start(value: Slice, size_bytes: int) -> bytes:
-    # A view is cut first, since a whole message may be large.
-    return bytes(memoryview(value)[:size_bytes])
+    return memoryview(value)[:1].tobytes() == b"{"
 
 
 def read_object(value: Slice, place: str) -> RawObject:
@@ -130,7 +133,19 @@ def attempt(decoder: msgspec.json.Decoder[Decoded], value: Slice) -> Decoded | N
         return None
 
 
-def required(members: Mapping[str, msgspec.Raw], name: str, place: str) -> msgspec.Raw:
+def attempt_each(decoder: msgspec.json.Decoder[Decoded], values: Sequence[bytes]) -> list[Decoded]:
+    """Decode values of which each may be anything, leaving out what is not what the decoder is for."""
+    try:
+        decoded = decoder.decode_lines(b"\n".join(values))
+    except REFUSALS:
+        decoded = []
+    # One value that holds several is none of what was asked for.
+    if len(decoded) == len(values):
+        return decoded
+    return [found for value in values if (found := attempt(decoder, value)) is not None]
+
+
+def required(members: Mapping[str, Member], name: str, place: str) -> Member:
     """Return a member that must be there."""
     value = members.get(name)
     if value is None:
@@ -138,7 +153,7 @@ def required(members: Mapping[str, msgspec.Raw], name: str, place: str) -> msgsp
     return value
 
 
-def optional_text(members: Mapping[str, msgspec.Raw], name: str, place: str = "") -> str:
+def optional_text(members: Mapping[str, Slice], name: str, place: str = "") -> str:
     """Read a string that may be absent or null; then it is empty."""
     value = members.get(name)
     if value is None or is_null(value):
@@ -146,32 +161,36 @@ def optional_text(members: Mapping[str, msgspec.Raw], name: str, place: str = ""
     return read_text(value, f"{place}.{name}" if place else name)
 
 
-def optional_flag(members: Mapping[str, msgspec.Raw], name: str, place: str = "") -> bool:
+def optional_flag(members: Mapping[str, Slice], name: str, place: str = "") -> bool:
     """Read true or false; absent and null are false."""
     value = members.get(name)
-    if value is None or is_null(value):
+    if value is None:
         return False
     content = bytes(value)
-    if content not in {b"true", b"false"}:
-        raise BadRequest(
-            f"true or false was expected, found {kind(value)}", place=f"{place}.{name}" if place else name
-        )
-    return content == b"true"
+    if content == b"true":
+        return True
+    if content in {b"false", NULL}:
+        return False
+    raise BadRequest(
+        f"true or false was expected, found {kind(value)}", place=f"{place}.{name}" if place else name
+    )
 
 
-def optional_count(members: Mapping[str, msgspec.Raw], name: str) -> int | None:
+def optional_count(members: Mapping[str, Slice], name: str) -> int | None:
     """Read a whole number that is not negative; absent and null are None."""
     value = members.get(name)
-    if value is None or is_null(value):
+    if value is None:
         return None
     content = bytes(value)
+    if content == NULL:
+        return None
     if not content.isdigit() or len(content) > 18:
         found = content.decode("ascii") if kind(value) == "a number" and len(content) <= 20 else kind(value)
         raise BadRequest(f"a whole number of at least 0 was expected, found {found}", place=name)
     return int(content)
 
 
-def optional_object(members: Mapping[str, msgspec.Raw], name: str) -> RawObject:
+def optional_object(members: Mapping[str, Slice], name: str) -> RawObject:
     """Split an object that may be absent or null; then it has no members."""
     value = members.get(name)
     if value is None or is_null(value):
@@ -197,11 +216,7 @@ def compact(value: Slice) -> bytes:
 
 def join_object(members: Mapping[str, Slice]) -> bytes:
     """Write an object from raw members, in their order."""
-    return (
-        b"{"
-        + b",".join([_ENCODER.encode(name) + b":" + bytes(value) for name, value in members.items()])
-        + b"}"
-    )
+    return _ENCODER.encode({name: msgspec.Raw(value) for name, value in members.items()})
 
 
 def join_array(elements: Iterable[Slice]) -> bytes:

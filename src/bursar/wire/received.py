@@ -1,12 +1,11 @@
 """What has arrived of an answer: enough to recognise it again, and to estimate what it cost."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from bursar.wire.drafts import echo_digest
 
 
-@dataclass(slots=True)
-class Received:
+class Received(msgspec.Struct, gc=False):
     """The content of an answer, in the order of its arrival.
 
     Attributes:
@@ -15,9 +14,9 @@ class Received:
         unspoken: What was generated beside the text: tool names and arguments, thinking.
     """
 
-    texts: list[str] = field(default_factory=list[str])
-    call_ids: list[str] = field(default_factory=list[str])
-    unspoken: list[str] = field(default_factory=list[str])
+    texts: list[str] = []
+    call_ids: list[str] = []
+    unspoken: list[str] = []
 
     def echo(self) -> bytes:
         """Name it as `Piece.echo` names the message that repeats it."""
