@@ -215,9 +215,9 @@ def _mark_section(
 
 
 def _mark_message(message: bytes, marks: Mapping[int, Mark | None]) -> bytes:
-    members: dict[str, raw.Slice] = {**raw.read_object(message, "")}
-    members["content"] = mark_content(members["content"], marks, _MARKS)
-    return raw.join_object(members)
+    members = raw.read_object(message, "")
+    members["content"] = msgspec.Raw(mark_content(members["content"], marks, _MARKS))
+    return raw.encode(members)
 
 
 ANTHROPIC_MESSAGES = AnthropicMessages()

@@ -41,7 +41,7 @@ def read_tool(value: msgspec.Raw, place: str) -> PieceDraft:
     tool = raw.read_object(value, place)
     mark = take_mark(tool, place)
     deferred = raw.optional_flag(tool, "defer_loading", place)
-    content = raw.compact(raw.join_object(tool))
+    content = raw.compact(raw.encode(tool))
     block = BlockDraft(
         kind=BlockKind.TOOL,
         content_class=ContentClass.JSON,
@@ -244,7 +244,7 @@ def _read_provider_block(members: raw.RawObject, place: str, prose: ContentClass
 
 
 def _content(members: raw.RawObject) -> bytes:
-    return raw.compact(raw.join_object(members))
+    return raw.compact(raw.encode(members))
 
 
 _READERS: dict[str, Callable[[raw.RawObject, str, ContentClass], BlockDraft]] = {

@@ -4,7 +4,7 @@ A dialect drafts the pieces that its memo does not know; the engine counts the d
 turns them into `Piece`s and teaches the memo.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -53,22 +53,17 @@ class PieceDraft(msgspec.Struct, gc=False):
     echo: bytes = b""
     features: frozenset[str] = frozenset()
 
-    def finish(self, counts: Sequence[int]) -> Piece:
-        """Make the piece, given the tokens of its texts in order."""
+    def finish(self, counts: Iterator[int]) -> Piece:
+        """Make the piece, given the tokens of its texts in order (of which more may follow)."""
         finished: list[Block] = []
-        position = 0
         head = self.head
         for block in self.blocks:
-            tokens = block.extra_tokens
-            if block.text:
-                tokens += counts[position]
-                position += 1
             finished.append(
                 Block(
                     kind=block.kind,
                     content_class=block.content_class,
                     digest=digest(head + b"\0" + block.content),
-                    base_tokens=tokens,
+                    base_tokens=block.extra_tokens + (next(counts) if block.text else 0),
                     markable=block.markable,
                     mark=block.mark,
                 )
@@ -168,7 +163,7 @@ class PieceReader:
     def finish(self, counts: Sequence[int]) -> Mapping[str, Run]:
         """Return all pieces by place, given the tokens of `texts()` in order, and teach the memo."""
         if self._drafts:
-            self._fill_gaps(counts)
+            self._fill_gaps(iter(counts))
         for place, array in self._arrays.items():
             self._runs[place] = self._close(array)
         return self._runs
@@ -182,14 +177,11 @@ class PieceReader:
         self._gaps.append((pieces, len(pieces), key))
         return _GAP
 
-    def _fill_gaps(self, counts: Sequence[int]) -> None:
+    def _fill_gaps(self, counts: Iterator[int]) -> None:
         finished: dict[bytes, Piece] = {}
-        position = 0
         for key, draft in self._drafts.items():
-            texts = len(draft.texts())
-            finished[key] = draft.finish(counts[position : position + texts])
-            position += texts
-            self._memo.put(key, finished[key])
+            piece = finished[key] = draft.finish(counts)
+            self._memo.put(key, piece)
         for pieces, index, key in self._gaps:
             pieces[index] = finished[key]
 

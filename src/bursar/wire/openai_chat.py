@@ -216,14 +216,14 @@ def _system_salt(fields: Mapping[str, bytes]) -> bytes:
 
 
 def _mark_message(message: raw.Slice, marks: Mapping[int, Mark | None], field: MarkField) -> bytes:
-    members: dict[str, raw.Slice] = {**raw.read_object(message, "")}
+    members = raw.read_object(message, "")
     content = members["content"]
     if raw.read_text(members["role"], "") == "tool" and raw.is_array(content):
         # A tool's message is one block, which ends with its last part.
         parts = len(raw.read_array(content, ""))
         marks = dict.fromkeys(range(parts)) | {parts - 1: marks[0]}
-    members["content"] = mark_content(content, marks, field)
-    return raw.join_object(members)
+    members["content"] = msgspec.Raw(mark_content(content, marks, field))
+    return raw.encode(members)
 
 
 OPENAI_CHAT = OpenAIChat()

@@ -211,4 +211,4 @@ def _read_calls(message: raw.RawObject, place: str) -> Iterator[tuple[BlockDraft
 
 
 def _content(members: raw.RawObject) -> bytes:
-    return raw.compact(raw.join_object(members))
+    return raw.compact(raw.encode(members))

@@ -215,7 +215,7 @@ def compact(value: Slice) -> bytes:
 
 
 def join_object(members: Mapping[str, Slice]) -> bytes:
-    """Write an object from raw members, in their order."""
+    """Write an object from raw members, in their order. (`encode` does the same for a `RawObject`.)"""
     return _ENCODER.encode({name: msgspec.Raw(value) for name, value in members.items()})
 
 
@@ -230,7 +230,7 @@ def set_member(value: Slice, name: str, member: bytes | None) -> bytes:
     A member that is not there yet is spliced in before the closing brace, so that every other byte of
     the object stays; otherwise the object is joined anew from the raw bytes of its members.
     """
-    members: dict[str, Slice] = {**_OBJECT.decode(value)}
+    members = _OBJECT.decode(value)
     if name not in members:
         if member is None:
             return bytes(value)
@@ -241,5 +241,5 @@ def set_member(value: Slice, name: str, member: bytes | None) -> bytes:
     elif bytes(members[name]) == member:
         return bytes(value)
     else:
-        members[name] = member
-    return join_object(members)
+        members[name] = msgspec.Raw(member)
+    return _ENCODER.encode(members)
