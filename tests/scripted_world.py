@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bursar.adapters.content.memory import MemoryContent
 from bursar.adapters.model_data import load_cache_rules, load_token_ratios
 from bursar.adapters.price_data import load_price_book
 from bursar.adapters.timers import CoarseTimers
@@ -276,7 +277,14 @@ class Scene:
         self.client = WaitingClient()
         self.ids = NumberedIds()
         self.world = World(
-            self.clock, WordCounter(), self.upstream, self.ledger, self.observer, self.ids, CoarseTimers()
+            clock=self.clock,
+            tokenizer=WordCounter(),
+            upstream=self.upstream,
+            ledger=self.ledger,
+            observer=self.observer,
+            ids=self.ids,
+            timers=CoarseTimers(),
+            content=MemoryContent(1 << 20),
         )
         self.driver = CallDriver(self.world, self.client)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from bursar.domain.ledger import Entry
-from bursar.ports import UpstreamRequest
+from bursar.policy.tool_results.shortening import Job
+from bursar.ports import ContentKey, UpstreamRequest
 from bursar.wire.dialect import StreamMeter
 
 
@@ -17,6 +18,26 @@ class Count(msgspec.Struct, frozen=True):
     """Count texts by o200k. Resumed with their tokens, `list[int]`."""
 
     texts: Sequence[str]
+
+
+class Shorten(msgspec.Struct, frozen=True):
+    """Shorten texts of tool results. Resumed with what is left of each, `list[Part]`."""
+
+    jobs: Sequence[Job]
+
+
+class LookUp(msgspec.Struct, frozen=True):
+    """Look up working content. Resumed with it, `bytes`, or None where there is none."""
+
+    key: ContentKey
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Keep working content for a while. Resumed with whether it is kept."""
+
+    key: ContentKey
+    content: bytes
+    ttl_s: float
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -107,7 +128,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 Sent = Whole | Ended | Cut | Aborted | Unreachable
-Effect = Count | Pause | Send | Record
+Effect = Count | Shorten | LookUp | Keep | Pause | Send | Record
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -14,20 +14,26 @@ from bursar.effects import (
     Cut,
     Effect,
     Ended,
+    Keep,
+    LookUp,
     Pause,
     Record,
     Reply,
     Send,
     Sent,
+    Shorten,
     Times,
     Unreachable,
     Whole,
 )
 from bursar.errors import StoreFailed, UpstreamFailed
 from bursar.exchange.headers import for_client
+from bursar.policy.tool_results.parts import Part
+from bursar.policy.tool_results.shortening import shorten
 from bursar.ports import (
     Client,
     Clock,
+    ContentStore,
     Ledger,
     Observer,
     OperationIds,
@@ -47,6 +53,9 @@ _WATCH_AFTER_S = 0.1
 # A count of this many characters takes about 2 ms; longer ones leave the event loop.
 _COUNT_INLINE_CHARS = 100_000
 
+# The same for shortening.
+_SHORTEN_INLINE_CHARS = 50_000
+
 # How long a stream's connection may take to close by itself after its terminal event.
 _FINISH_S = 1.0
 
@@ -62,6 +71,7 @@ class World:
     observer: Observer
     ids: OperationIds
     timers: Timers
+    content: ContentStore
 
 
 class CallDriver:
@@ -127,6 +137,13 @@ class CallDriver:
                     result = await self._record(effect.entry)
                 case Count():
                     result = await self._count(effect)
+                case Shorten():
+                    result = await self._shorten(effect)
+                case LookUp():
+                    result = await self._world.content.get(effect.key, self._world.clock.now())
+                case Keep():
+                    now_s = self._world.clock.now()
+                    result = await self._world.content.put(effect.key, effect.content, effect.ttl_s, now_s)
                 case Pause():
                     result = await self._pause(effect.seconds)
 
@@ -138,6 +155,15 @@ class CallDriver:
         if self._sent:
             await self._see_through(counting)
         return await counting
+
+    async def _shorten(self, effect: Shorten) -> list[Part]:
+        if sum([len(job.text) for job in effect.jobs]) <= _SHORTEN_INLINE_CHARS:
+            return self._shorten_all(effect)
+        return await asyncio.to_thread(self._shorten_all, effect)
+
+    def _shorten_all(self, effect: Shorten) -> list[Part]:
+        count = self._world.tokenizer.count
+        return [shorten(job, lambda text: count([text])[0]) for job in effect.jobs]
 
     async def _pause(self, seconds: float) -> float | None:
         """Wait; None says that the client left meanwhile."""

@@ -7,8 +7,24 @@ from itertools import count
 from typing import Any
 
 from bursar.domain.ledger import Entry
-from bursar.effects import Count, Cut, Effect, Ended, Pause, Record, Reply, Send, Sent, Times, Whole
-from bursar.ports import Tokenizer, UpstreamRequest
+from bursar.effects import (
+    Count,
+    Cut,
+    Effect,
+    Ended,
+    Keep,
+    LookUp,
+    Pause,
+    Record,
+    Reply,
+    Send,
+    Sent,
+    Shorten,
+    Times,
+    Whole,
+)
+from bursar.policy.tool_results.shortening import shorten
+from bursar.ports import ContentKey, Tokenizer, UpstreamRequest
 
 Exchange = Generator[Effect, Any, Reply]
 
@@ -60,6 +76,7 @@ class ReplayDriver:
         self._tokenizer = tokenizer
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
+        self._content: dict[ContentKey, bytes] = {}
 
     def start(self, exchange: Exchange, player: Player, at_s: float) -> None:
         """Start an exchange, and run it as far as it goes without time passing."""
@@ -85,6 +102,14 @@ class ReplayDriver:
             match effect:
                 case Count():
                     result = self._tokenizer.count(effect.texts)
+                case Shorten():
+                    result = [shorten(job, self._tokens) for job in effect.jobs]
+                case LookUp():
+                    result = self._content.get(effect.key)
+                case Keep():
+                    # A recording is finite, and nothing in it outlives its time by much: so nothing expires.
+                    self._content[effect.key] = effect.content
+                    result = True
                 case Record():
                     player.record(effect.entry)
                     result = True
@@ -99,6 +124,9 @@ class ReplayDriver:
                         return
                     _begin(effect, response)
                     result = _sent(effect, response, now_s)
+
+    def _tokens(self, text: str) -> int:
+        return self._tokenizer.count([text])[0]
 
     def _send(
         self, exchange: Exchange, player: Player, effect: Send, response: Response, now_s: float

@@ -1,9 +1,14 @@
 """What an attempt used and cost: by the provider's word, or by estimate where it said nothing."""
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
 import msgspec
 
 from bursar.cachemodel.outcome import CacheOutcome
-from bursar.domain.ledger import CostBasis
+from bursar.domain.layout import Layout
+from bursar.domain.ledger import CostBasis, Technique
+from bursar.domain.money import divide_half_even
 from bursar.domain.prices import CostLine, Price, Terms, cost
 from bursar.domain.prompt import ContentClass
 from bursar.domain.tokens import PER_MILLE
@@ -11,7 +16,7 @@ from bursar.domain.usage import Usage
 from bursar.errors import UnpricedClass
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
-from bursar.exchange.planning import Plan
+from bursar.exchange.planning import Plan, Stage
 from bursar.wire.dialect import Answer
 
 
@@ -26,7 +31,8 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
         basis: Where the cost comes from.
         most_nusd: The most it can have cost; None where unknown.
         baseline_nusd: What it would have cost as it came; None where unknown.
-        planned_nusd: In observe mode, what the plan would have cost; None where unknown or not asked.
+        shares: Each technique's part of baseline − cost.
+        would_save: In observe mode, what each technique would have saved.
     """
 
     usage: Usage | None
@@ -36,7 +42,8 @@ class Bill(msgspec.Struct, frozen=True, gc=False):
     basis: CostBasis
     most_nusd: int | None
     baseline_nusd: int | None
-    planned_nusd: int | None = None
+    shares: Mapping[Technique, int] = msgspec.field(default_factory=dict[Technique, int])
+    would_save: Mapping[Technique, int] = msgspec.field(default_factory=dict[Technique, int])
 
 
 def nothing_billed(terms: Terms) -> Bill:
@@ -97,7 +104,16 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
     try:
         lines = cost(usage, call.price, terms)
         cost_nusd = _total(lines)
-        otherwise = _Otherwise(call.price, plan.sent, usage, terms, cost_nusd)
+        otherwise = _Otherwise(call.price, plan, usage, terms, cost_nusd)
+        stages_nusd = [otherwise.cost(stage.layout, stage.outcome) for stage in plan.stages]
+        stages = plan.stages
+        would_save: dict[Technique, int] = {}
+        baseline_nusd = stages_nusd[0]
+        if plan.planned is not None:
+            planned_nusd = otherwise.cost(*plan.planned)
+            would_save = _shares(stages, [cost_nusd, *stages_nusd[1:], planned_nusd])
+            # Nothing acted on this call; what earlier calls left in the cache may have saved all the same.
+            stages, stages_nusd = stages[-1:], stages_nusd[:1]
         return Bill(
             usage=usage,
             terms=terms,
@@ -105,32 +121,46 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
             cost_nusd=cost_nusd,
             basis=CostBasis.MEASURED,
             most_nusd=cost_nusd,
-            baseline_nusd=otherwise.cost(plan.as_sent),
-            planned_nusd=otherwise.cost(plan.planned) if plan.planned is not None else None,
+            baseline_nusd=baseline_nusd,
+            shares=_shares(stages, [*stages_nusd, cost_nusd]),
+            would_save=would_save,
         )
     except UnpricedClass:
         return unknown_cost(usage, terms)
 
 
+def _shares(stages: Sequence[Stage], costs_nusd: Sequence[int]) -> dict[Technique, int]:
+    """Say what each technique took off: what its stage would have cost, less what the next one would have."""
+    return {
+        stage.technique: before - after
+        for stage, (before, after) in zip(stages, pairwise(costs_nusd), strict=True)
+        if before != after
+    }
+
+
 class _Otherwise(msgspec.Struct, frozen=True, gc=False):
-    """Prices the same call under another outcome of the cache.
+    """Prices the same call with another prompt, or under another outcome of the cache.
 
     Where the cache model expects the same of both, the provider's own usage is the answer to both: that
     way an eviction or a count that differs from ours is never booked as saved or lost.
     """
 
     price: Price
-    sent: CacheOutcome
+    plan: Plan
     usage: Usage
     terms: Terms
     cost_nusd: int
 
-    def cost(self, outcome: CacheOutcome) -> int:
+    def cost(self, layout: Layout, outcome: CacheOutcome) -> int:
         """Return what the call would have cost, in nusd."""
-        if _same_bill(outcome, self.sent):
+        plan, usage = self.plan, self.usage
+        if layout is plan.layout and _same_bill(outcome, plan.sent):
             return self.cost_nusd
-        usage = self.usage
-        other = outcome.usage(usage.prompt_tokens, usage.output, usage.reasoning)
+        prompt_tokens = usage.prompt_tokens
+        if layout is not plan.layout and plan.layout.total_tokens:
+            # By our own counts of both prompts, in the provider's proportion.
+            prompt_tokens = divide_half_even(prompt_tokens * layout.total_tokens, plan.layout.total_tokens)
+        other = outcome.usage(prompt_tokens, usage.output, usage.reasoning)
         if usage.web_search or usage.web_fetch:
             # What the provider's own tools cost does not hang on its cache.
             other = msgspec.structs.replace(other, web_search=usage.web_search, web_fetch=usage.web_fetch)

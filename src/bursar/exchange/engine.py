@@ -10,6 +10,8 @@ from bursar.domain.calibration import Calibration
 from bursar.domain.layout import Layout
 from bursar.domain.price_book import PriceBook
 from bursar.domain.tokens import RatioBook
+from bursar.exchange.rewriting import RewriteMemo
+from bursar.policy.agent import PolicyBook
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm
 from bursar.view.threads import ThreadIndex
@@ -42,6 +44,7 @@ class EngineOptions:
         admit_unpriced: Whether a model without a price may be called, at unknown cost.
         routing_tasks: Tasks whose calls count as the component `routing`.
         prefix_cache: Whether cache marks are set.
+        policies: What is set for each agent.
         upstreams: How calls are made, by name of the provider section.
     """
 
@@ -50,6 +53,7 @@ class EngineOptions:
     admit_unpriced: bool = False
     routing_tasks: frozenset[str] = frozenset()
     prefix_cache: bool = True
+    policies: PolicyBook = field(default_factory=PolicyBook)
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ class Engine:
         sent: The providers' caches, as what was sent leaves them.
         as_sent: A shadow of them, fed with the traffic as clients made it: what the baseline reads.
         planned: For calls in observe mode: as they would be, had the plan gone out.
+        rewritten: Tool results that were shortened.
     """
 
     options: EngineOptions
@@ -92,3 +97,4 @@ class Engine:
     sent: ProviderCache = field(default_factory=ProviderCache)
     as_sent: ProviderCache = field(default_factory=ProviderCache)
     planned: ProviderCache = field(default_factory=ProviderCache)
+    rewritten: RewriteMemo = field(default_factory=RewriteMemo)

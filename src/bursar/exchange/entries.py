@@ -11,7 +11,6 @@ from bursar.domain.ledger import (
     CostBasis,
     Entry,
     Status,
-    Technique,
 )
 from bursar.effects import Aborted, Cut, Ended, Sent, Unreachable, Whole
 from bursar.exchange.call import Call
@@ -40,7 +39,6 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
     call, bill, sending = outcome.call, outcome.bill, outcome.sending
     arrival = call.arrival
     sent: tuple[Sent, ...] = (*sending.failed, sending.last)
-    cost_nusd = bill.cost_nusd
     return Entry(
         operation_id=arrival.operation_id,
         at_s=arrival.at_s,
@@ -58,13 +56,13 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         attempts=_attempts(outcome, sent),
         usage=bill.usage,
         components=_components(outcome, routing=call.attribution.task in routing_tasks),
-        cost_nusd=cost_nusd,
+        cost_nusd=bill.cost_nusd,
         cost_max_nusd=bill.most_nusd,
         baseline_nusd=bill.baseline_nusd,
-        shares=_shares(cost_nusd, bill.baseline_nusd),
+        shares=bill.shares,
         basis=bill.basis,
         faults=outcome.plan.faults,
-        would_save=_shares(bill.planned_nusd, cost_nusd),
+        would_save=bill.would_save,
     )
 
 
@@ -137,13 +135,6 @@ def _components(outcome: Outcome, *, routing: bool) -> Mapping[Component, Compon
         return {}
     lines = None if bill.basis is CostBasis.UNKNOWN else bill.lines
     return share_components(outcome.plan.layout, bill.usage, lines, routing=routing)
-
-
-def _shares(cost_nusd: int | None, baseline_nusd: int | None) -> Mapping[Technique, int]:
-    """Share what was saved out to techniques: there is one, so all of it is its own."""
-    if cost_nusd is None or baseline_nusd is None or cost_nusd == baseline_nusd:
-        return {}
-    return {Technique.PREFIX_CACHE: baseline_nusd - cost_nusd}
 
 
 def _milliseconds(seconds: float) -> int:

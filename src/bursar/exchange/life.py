@@ -39,7 +39,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         call = yield from _read(engine, arrival, dialect)
     except (BadRequest, UnpricedModel) as error:
         return _refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
-    plan = make_plan(engine, call)
+    plan = yield from make_plan(engine, call)
     own = _own_headers(call)
     sending = yield from send(
         call,

@@ -1,5 +1,8 @@
 """What goes upstream, and what the caches will make of it."""
 
+from collections.abc import Generator
+from typing import Any
+
 import msgspec
 
 from bursar.cachemodel.outcome import CacheOutcome
@@ -7,14 +10,19 @@ from bursar.cachemodel.prompts import CacheOptions
 from bursar.cachemodel.rules import CacheRules
 from bursar.domain.decision import Decision
 from bursar.domain.layout import Layout, lay_out
+from bursar.domain.ledger import Technique
+from bursar.domain.prices import Price
 from bursar.domain.prompt import Mark, Role
 from bursar.domain.tokens import PER_MILLE
+from bursar.effects import Count, Effect
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
+from bursar.exchange.rewriting import rewrite_results
 from bursar.policy.case import Case
 from bursar.policy.order import decide
+from bursar.policy.prefix_cache import is_cheaper
 from bursar.view.rhythm import Prior, Return
-from bursar.wire.dialect import Edits
+from bursar.wire.dialect import Edits, Request
 from bursar.wire.raw_json import is_null, set_member
 
 # Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
@@ -25,16 +33,32 @@ _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
 _CACHE_OPTIONS = "prompt_cache_options"
 
 
+class Stage(msgspec.Struct, frozen=True, gc=False):
+    """A request as it stood before a technique acted on it, with the client's own marks.
+
+    Attributes:
+        technique: The technique.
+        layout: The prompt.
+        outcome: What the provider's cache would have made of it, had all calls gone out at this stage.
+    """
+
+    technique: Technique
+    layout: Layout
+    outcome: CacheOutcome
+
+
 class Plan(msgspec.Struct, frozen=True, gc=False):
     """One call's plan.
 
     Attributes:
-        layout: The prompt, laid out for the model.
+        layout: The prompt as it is sent, laid out for the model.
         rules: How the model's cache behaves; None where it is taken to have none.
         body: What goes upstream.
         sent: What the provider's cache is expected to make of `body`.
-        as_sent: What it would have made of the client's own request, had all calls gone out as they came.
-        planned: In observe mode: what it would have made of the plan, had all plans gone out.
+        stages: The way from the client's own request to the plan, technique by technique. The first is the
+            baseline: the request as it came.
+        planned: In observe mode, the plan's prompt, and what the cache would have made of it, had all plans
+            gone out.
         faults: Techniques that failed, so that the call goes out without them.
     """
 
@@ -42,42 +66,115 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     rules: CacheRules | None
     body: bytes
     sent: CacheOutcome
-    as_sent: CacheOutcome
-    planned: CacheOutcome | None
+    stages: tuple[Stage, ...]
+    planned: tuple[Layout, CacheOutcome] | None
     faults: tuple[str, ...]
 
 
-def make_plan(engine: Engine, call: Call) -> Plan:
-    """Plan a call: count it into what is known, ask the techniques, and write what goes upstream."""
+class _Version(msgspec.Struct, frozen=True, gc=False):
+    """A request with content that could go out.
+
+    Attributes:
+        request: The request.
+        layout: Its prompt.
+    """
+
+    request: Request
+    layout: Layout
+
+
+def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
+    """Plan a call: count it into what is known, ask the techniques, and write what goes upstream.
+
+    Yields:
+        What the techniques need done.
+    """
     at_s = call.arrival.at_s
     rules = _rules(engine, call)
-    layout = _lay_out(engine, call)
+    came = _Version(call.request, _lay_out(engine, call, call.request, b""))
     options = _cache_options(call)
-    as_sent = engine.as_sent.look(layout, layout.marks, rules, at_s, options)
-    decisions, faults = _decide(engine, call, layout, rules, options)
-    body, more_faults = _write(call, layout, decisions)
-    went_out = decisions if not more_faults and call.mode == "optimise" else ()
-    marks, sent_options = _with_decisions(layout, options, went_out)
-    sent = engine.sent.look(layout, marks, rules, at_s, sent_options)
-    planned = None
-    if call.mode == "observe" and decisions:
-        would_marks, would_options = _with_decisions(layout, options, decisions)
-        planned = engine.planned.look(layout, would_marks, rules, at_s, would_options)
-    return Plan(layout, rules, body, sent, as_sent, planned, faults + more_faults)
+    as_sent = engine.as_sent.look(came.layout, came.layout.marks, rules, at_s, options)
+    habit = _learn(engine, call, came.layout)
+    acts = call.mode != "passthrough"
+    chosen, faults = (yield from _shorten(engine, call, came)) if acts else (came, ())
+    case = _Casing(engine, call, rules, options, habit)
+    if chosen is not came and not case.pays(chosen.layout, came.layout):
+        chosen = came
+    decisions, more_faults = case.decide(chosen.layout)
+    stages = [Stage(Technique.PREFIX_CACHE, came.layout, as_sent)]
+    if chosen is not came:
+        shortened = engine.as_sent.look(chosen.layout, chosen.layout.marks, rules, at_s, options)
+        stages = [
+            Stage(Technique.TOOL_RESULTS, came.layout, as_sent),
+            Stage(Technique.PREFIX_CACHE, chosen.layout, shortened),
+        ]
+    faults += more_faults
+    if call.mode != "optimise":
+        sent = engine.sent.look(came.layout, came.layout.marks, rules, at_s, options)
+        planned = None
+        if call.mode == "observe" and (decisions or chosen is not came):
+            marks, plan_options = _with_decisions(chosen.layout, options, decisions)
+            outcome = engine.planned.look(chosen.layout, marks, rules, at_s, plan_options)
+            planned = chosen.layout, outcome
+        return Plan(came.layout, rules, call.arrival.body, sent, tuple(stages), planned, faults)
+    body, written = _write(call, chosen, decisions)
+    marks, sent_options = chosen.layout.marks, options
+    if written is None:
+        marks, sent_options = _with_decisions(chosen.layout, options, decisions)
+    else:
+        faults += (written,)
+        chosen, stages = came, [Stage(Technique.PREFIX_CACHE, came.layout, as_sent)]
+        marks = came.layout.marks
+    sent = engine.sent.look(chosen.layout, marks, rules, at_s, sent_options)
+    return Plan(chosen.layout, rules, body, sent, tuple(stages), None, faults)
 
 
 def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
     """Take note that the provider answers: from now on its cache entries can be read."""
     engine.sent.keep(plan.layout, plan.sent, plan.rules, at_s)
-    engine.as_sent.keep(plan.layout, plan.as_sent, plan.rules, at_s)
+    for stage in plan.stages:
+        # One shadow serves all stages, since what a technique changes has other names from there on.
+        engine.as_sent.keep(stage.layout, stage.outcome, plan.rules, at_s)
     if plan.planned is not None:
-        engine.planned.keep(plan.layout, plan.planned, plan.rules, at_s)
+        layout, outcome = plan.planned
+        engine.planned.keep(layout, outcome, plan.rules, at_s)
 
 
-def _lay_out(engine: Engine, call: Call) -> Layout:
-    """Lay the prompt out, going on from the thread's last call, or else from the agent's last new thread."""
-    request, layouts = call.request, engine.layouts
-    scope, start = _scope(engine, call), call.place.start
+def _shorten(
+    engine: Engine, call: Call, came: _Version
+) -> Generator[Effect, Any, tuple[_Version, tuple[str, ...]]]:
+    """Return the call with its tool results shortened; as it came where that fails or changes nothing."""
+    policy = engine.options.policies.for_agent(call.attribution.tenant, call.attribution.agent)
+    if policy.tool_results.mode == "off":
+        return came, ()
+    try:
+        # With a history that is rewritten, what a reference points at might not stay.
+        references = policy.tool_results.references and policy.history.tokens is None
+        messages = yield from rewrite_results(
+            engine.rewritten, call, policy.tool_results, references=references
+        )
+        if messages is None:
+            return came, ()
+        body = call.dialect.write(call.request, Edits(fields={"messages": messages}))
+        reading = call.dialect.read(body, engine.memo)
+        counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
+        request = reading.finish(counts)
+        return _Version(request, _lay_out(engine, call, request, b"shortened")), ()
+    except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
+        return came, (Technique.TOOL_RESULTS.value,)
+
+
+def _lay_out(engine: Engine, call: Call, request: Request, version: bytes) -> Layout:
+    """Lay a prompt out, going on from the thread's last call, or else from the agent's last new thread.
+
+    Args:
+        engine: What is known.
+        call: The call.
+        request: It, or another version of it,
+        version: and which.
+    """
+    layouts = engine.layouts
+    scope, start = _scope(engine, call), call.place.start + version
     known = layouts.get(start)
     layout = lay_out(
         request.prompt,
@@ -91,60 +188,102 @@ def _lay_out(engine: Engine, call: Call) -> Layout:
     return layout
 
 
-def _decide(
-    engine: Engine, call: Call, layout: Layout, rules: CacheRules | None, options: CacheOptions
-) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
-    """Learn from the call's arrival, and let the techniques decide."""
+class _Habit(msgspec.Struct, frozen=True, gc=False):
+    """What kind of call one is, for what may be expected after it."""
+
+    kind: tuple[str, str, bool, bool]
+    prior: Prior
+
+
+def _learn(engine: Engine, call: Call, layout: Layout) -> _Habit:
+    """Learn from a call's arrival, and say what kind of call it is."""
     at_s = call.arrival.at_s
     first = call.place.turn == 0
     tools = bool(layout.tools_end)
     begins = first and not any(piece.role is Role.ASSISTANT for piece in call.request.prompt.messages)
-    prior = _UNLIKELY if begins and not tools else _LIKELY
     kind = (call.attribution.tenant, call.attribution.agent, begins, tools)
     engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
     engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
-    if call.mode == "passthrough" or not engine.options.prefix_cache or rules is None or call.price is None:
-        return (), ()
-    if layout.total_tokens < rules.minimum_tokens:
-        # No provider caches it, however it is marked.
-        return (), ()
-    case = Case(
-        layout=layout,
-        options=options,
-        rules=rules,
-        rates=call.price.rates_for(layout.total_tokens),
-        thread=engine.rhythm.expect(kind, prior, at_s),
-        prefix=engine.prefixes.expect(layout, prior, at_s),
-        system_varies=engine.prefixes.system_varies(layout),
-        agent=call.attribution.agent,
-        has_cache_key="prompt_cache_key" in call.request.fields,
-        cache=engine.sent if call.mode == "optimise" else engine.planned,
-        now_s=at_s,
-    )
-    return decide(case)
+    return _Habit(kind, _UNLIKELY if begins and not tools else _LIKELY)
 
 
-def _write(call: Call, layout: Layout, decisions: tuple[Decision, ...]) -> tuple[bytes, tuple[str, ...]]:
-    """Write what goes upstream. If that fails, the call goes out as it came."""
-    if call.mode != "optimise":
-        return call.arrival.body, ()
+class _Casing:
+    """Puts versions of one call before the techniques.
+
+    Args:
+        engine: What is known.
+        call: The call.
+        rules: How the model's cache behaves.
+        options: What the client said about caching as a whole.
+        habit: What kind of call it is.
+    """
+
+    def __init__(
+        self, engine: Engine, call: Call, rules: CacheRules | None, options: CacheOptions, habit: _Habit
+    ) -> None:
+        self._engine = engine
+        self._call = call
+        self._rules = rules
+        self._options = options
+        self._habit = habit
+        self._cache = engine.sent if call.mode == "optimise" else engine.planned
+        self._marks = engine.options.prefix_cache and call.mode != "passthrough"
+
+    def decide(self, layout: Layout) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+        """Let the techniques decide how a version is marked."""
+        rules, price = self._rules, self._call.price
+        if not self._marks or rules is None or price is None or layout.total_tokens < rules.minimum_tokens:
+            # No provider caches less than its minimum, however it is marked.
+            return (), ()
+        return decide(self._case(layout, rules, price))
+
+    def pays(self, shorter: Layout, longer: Layout) -> bool:
+        """Whether a shorter version is cheaper, with what the provider's cache holds of either."""
+        if shorter.total_tokens >= longer.total_tokens:
+            return False
+        rules, price = self._rules, self._call.price
+        if rules is None or price is None:
+            return True
+        return is_cheaper(self._case(shorter, rules, price), self._case(longer, rules, price))
+
+    def _case(self, layout: Layout, rules: CacheRules, price: Price) -> Case:
+        engine, call, habit = self._engine, self._call, self._habit
+        at_s = call.arrival.at_s
+        return Case(
+            layout=layout,
+            options=self._options,
+            rules=rules,
+            rates=price.rates_for(layout.total_tokens),
+            thread=engine.rhythm.expect(habit.kind, habit.prior, at_s),
+            prefix=engine.prefixes.expect(layout, habit.prior, at_s),
+            system_varies=engine.prefixes.system_varies(layout),
+            agent=call.attribution.agent,
+            has_cache_key="prompt_cache_key" in call.request.fields,
+            cache=self._cache,
+            now_s=at_s,
+        )
+
+
+def _write(call: Call, version: _Version, decisions: tuple[Decision, ...]) -> tuple[bytes, str | None]:
+    """Write what goes upstream. If that fails, the call goes out as it came, and the fault is named."""
+    request, layout = version.request, version.layout
     fields = dict(call.dialect.usage_request_fields(call.request))
     marks = {layout.places[block]: mark for d in decisions for block, mark in d.marks.items()}
     for decision in decisions:
         fields.update(decision.fields)
         if decision.implicit is not None:
             fields[_CACHE_OPTIONS] = _with_cache_mode(call, implicit=decision.implicit)
-    if not fields and not marks:
-        return call.arrival.body, ()
+    if not fields and not marks and request is call.request:
+        return call.arrival.body, None
     try:
-        body = call.dialect.write(call.request, Edits(marks, fields))
+        body = call.dialect.write(request, Edits(marks, fields))
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
-        return call.arrival.body, ("write",)
+        return call.arrival.body, "write"
     if marks and call.dialect.count_marks(body) > len(layout.marks) + len(marks):
         # The client set marks where we see none, inside a block, say. Providers count those too, and bind
         # their order; ours could make one too many.
-        return call.arrival.body, ("unseen_marks",)
-    return body, ()
+        return call.arrival.body, "unseen_marks"
+    return body, None
 
 
 def _with_cache_mode(call: Call, *, implicit: bool) -> bytes:

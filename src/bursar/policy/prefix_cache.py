@@ -64,6 +64,36 @@ def plan_marks(case: Case) -> Decision | None:
     )
 
 
+def is_cheaper(case: Case, other: Case) -> bool:
+    """Whether a shorter version of a request costs less than another of as many blocks.
+
+    Each is priced as it is marked best, over this call and, by their chances, the next ones. That only takes
+    pricing where the cache holds more of the longer version: then what it would read has to be written anew.
+    """
+    warm = _last_entry(case, 0)
+    if _last_entry(other, warm + 1) < 0:
+        return True
+    return _least(case) < _least(other)
+
+
+def _last_entry(case: Case, first: int) -> int:
+    """Return the number of the last block from `first` on whose prefix has a live entry, or -1."""
+    entry, now_s, chain = case.cache.entry, case.now_s, case.layout.chain
+    for block in range(len(chain) - 1, first - 1, -1):
+        if entry(chain[block], now_s) is not None:
+            return block
+    return -1
+
+
+def _least(case: Case) -> int:
+    """Return what a request costs when it is marked as is best for it, in nusd times a constant."""
+    pricing = _Pricing(case)
+    least = pricing.expect(_Way("as sent", {}, case.options))
+    if not pricing.can_write or case.rules.kind is CacheKind.OPENAI_AUTOMATIC:
+        return least
+    return min([least, *(pricing.expect(way) for way in _ways(case))])
+
+
 def _ways(case: Case) -> Iterator[_Way]:
     """Yield the ways worth pricing, those that change least first."""
     layout, rules = case.layout, case.rules

@@ -24,6 +24,8 @@ class ResultText(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+_TEXT = msgspec.json.Decoder(str)
+
 # Given a result's text, returns another, or None to leave it.
 _Rewrite = Callable[[ResultText], str | None]
 
@@ -70,7 +72,7 @@ def _anthropic_calls(members: raw.RawObject) -> Iterator[tuple[str, str]]:
     for element in raw.read_array(content, ""):
         block = raw.read_object(element, "")
         if raw.read_text(block["type"], "") == "tool_use":
-            yield raw.read_text(block["id"], ""), raw.optional_text(block, "name")
+            yield _name(block.get("id")), _name(block.get("name"))
 
 
 def _openai_calls(members: raw.RawObject) -> Iterator[tuple[str, str]]:
@@ -80,8 +82,7 @@ def _openai_calls(members: raw.RawObject) -> Iterator[tuple[str, str]]:
     for element in raw.read_array(value, ""):
         call = raw.read_object(element, "")
         detail = call.get("function", call.get("custom"))
-        name = "" if detail is None else raw.optional_text(raw.read_object(detail, ""), "name")
-        yield raw.read_text(call["id"], ""), name
+        yield _name(call.get("id")), "" if detail is None else _name(raw.read_object(detail, "").get("name"))
 
 
 def _rewrite_anthropic(message: bytes, rewrite: _Rewrite) -> bytes:
@@ -95,8 +96,7 @@ def _rewrite_anthropic(message: bytes, rewrite: _Rewrite) -> bytes:
         block: dict[str, raw.Slice] = {**raw.read_object(element, "")}
         if raw.read_text(block["type"], "") != "tool_result":
             continue
-        call_id = raw.read_text(block["tool_use_id"], "") if "tool_use_id" in block else ""
-        result = _rewrite_content(block.get("content"), call_id, rewrite)
+        result = _rewrite_content(block.get("content"), _name(block.get("tool_use_id")), rewrite)
         if result is not None:
             blocks[number] = raw.join_object({**block, "content": result})
             changed = True
@@ -109,11 +109,7 @@ def _rewrite_openai(message: bytes, rewrite: _Rewrite) -> bytes:
     members: dict[str, raw.Slice] = {**raw.read_object(message, "")}
     if raw.read_text(members["role"], "") not in {"tool", "function"}:
         return message
-    call_id = members.get("tool_call_id")
-    named = call_id is not None and raw.is_text(call_id)
-    result = _rewrite_content(
-        members.get("content"), raw.read_text(call_id, "") if named and call_id is not None else "", rewrite
-    )
+    result = _rewrite_content(members.get("content"), _name(members.get("tool_call_id")), rewrite)
     return message if result is None else raw.join_object({**members, "content": result})
 
 
@@ -133,6 +129,11 @@ def _rewrite_content(content: raw.Slice | None, call_id: str, rewrite: _Rewrite)
             parts[number] = raw.join_object({**members, "text": text})
             changed = True
     return raw.join_array(parts) if changed else None
+
+
+def _name(value: raw.Slice | None) -> str:
+    """Return an id or a name; empty where it is absent, or none that anybody could have meant."""
+    return "" if value is None else raw.attempt(_TEXT, value) or ""
 
 
 def _text_parts(parts: Sequence[raw.Slice]) -> Iterator[tuple[int, raw.RawObject]]:

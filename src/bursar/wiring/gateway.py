@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bursar.adapters.clock import WallClock
+from bursar.adapters.content.opening import open_content
 from bursar.adapters.ids import TimeOrderedIds
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.adapters.metrics import Metrics
@@ -37,6 +38,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         )
     clock = WallClock(time_scale)
     ledger = SqliteLedger.open(Path(settings.storage.dir))
+    content = open_content(Path(settings.storage.dir))
     retained = RetainedLedger(ledger, clock)
     providers = providers_of(settings)
     timers = CoarseTimers()
@@ -48,11 +50,12 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     metrics = Metrics()
     resources = AsyncExitStack()
     resources.enter_context(closing(ledger))
+    resources.enter_context(closing(content))
     resources.push_async_callback(retained.close)
     resources.push_async_callback(upstream.close)
     return Gateway(
         build_engine(settings),
-        World(clock, SplintrTokenizer(), upstream, retained, metrics, TimeOrderedIds(clock), timers),
+        World(clock, SplintrTokenizer(), upstream, retained, metrics, TimeOrderedIds(clock), timers, content),
         GatewayOptions(
             body_limit_bytes=settings.server.body_limit_bytes,
             provider_keys=keys,

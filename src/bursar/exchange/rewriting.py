@@ -1,0 +1,245 @@
+"""Tool results as they are sent: shortened once, on entry, and the same bytes at every later turn.
+
+What a conversation's messages came to is remembered by their raw bytes, so that a turn costs its new
+results only; each shortened text is remembered too, for branches and for equal results elsewhere.
+"""
+
+import hashlib
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from bursar.domain.bounded import BoundedDict, WeighedDict
+from bursar.domain.prompt import BlockKind, digest
+from bursar.effects import Effect, Keep, Shorten
+from bursar.exchange.call import Call
+from bursar.policy.agent import ToolResultPolicy
+from bursar.policy.tool_results.codec import POLICY_VERSION
+from bursar.policy.tool_results.parts import Part
+from bursar.policy.tool_results.references import Earlier, refer
+from bursar.policy.tool_results.shortening import Job
+from bursar.ports import ContentKey, ContentKind
+from bursar.wire.results import ResultText, read_call_names, read_result_texts, write_result_texts
+
+RESULT_TTL_S = 24 * 3600.0
+"""How long a full result can be fetched after it was last sent in part."""
+
+_HANDLE_BYTES = 16
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """A beginning of a conversation's messages, and what it came to.
+
+    Attributes:
+        size_bytes: How much of the array of messages as it came it is, up to the end of its last one,
+        name: and the digest of that.
+        messages: How many messages those are.
+        content: What they came to, where that is anything else; else empty.
+        tools: Names of the tools that were called, by the id of the call.
+        results: How many texts of tool results there are.
+        earlier: Those of them that stand there in full, by digest.
+    """
+
+    size_bytes: int
+    name: bytes
+    messages: int
+    content: bytes
+    tools: Mapping[str, str]
+    results: int
+    earlier: Mapping[bytes, Earlier]
+
+
+_NOTHING = Rewritten(1, digest(b"["), 0, b"", tools={}, results=0, earlier={})
+
+
+class RewriteMemo:
+    """What was rewritten before, bounded.
+
+    Args:
+        bytes_max: Bytes of messages, and again of single texts, that are remembered.
+    """
+
+    def __init__(self, bytes_max: int = 64 << 20) -> None:
+        self._conversations: WeighedDict[bytes, Rewritten] = WeighedDict(
+            bytes_max, lambda known: len(known.content) + 200 * (1 + len(known.tools) + len(known.earlier))
+        )
+        self._parts: WeighedDict[bytes, Part] = WeighedDict(bytes_max, lambda part: 100 + len(part.text))
+        self.part = self._parts.get
+        """Return what a job came to, by its name, or None."""
+        self._policies: BoundedDict[tuple[int, bool], tuple[ToolResultPolicy, bytes]] = BoundedDict(4_096)
+
+    def policy_name(self, policy: ToolResultPolicy, *, references: bool) -> bytes:
+        """Name what decides about the bytes that a text comes to."""
+        known = self._policies.get((id(policy), references))
+        if known is None:
+            known = policy, digest(f"{POLICY_VERSION}\0{policy}\0{references}".encode())
+            self._policies.keep((id(policy), references), known)
+        return known[1]
+
+    def beginning(self, key: bytes, messages: bytes) -> Rewritten:
+        """Return what is known of how an array of messages begins."""
+        known = self._conversations.get(key)
+        if known is None or digest(memoryview(messages)[: known.size_bytes]) != known.name:
+            return _NOTHING
+        return known
+
+    def keep(self, key: bytes, known: Rewritten) -> None:
+        """Remember what messages came to."""
+        self._conversations.keep(key, known)
+
+    def keep_part(self, name: bytes, part: Part) -> None:
+        """Remember what a job came to."""
+        self._parts.keep(name, part)
+
+
+def rewrite_results(
+    memo: RewriteMemo, call: Call, policy: ToolResultPolicy, *, references: bool
+) -> Generator[Effect, Any, bytes | None]:
+    """Shorten the tool results of a call's messages.
+
+    Args:
+        memo: What was rewritten before.
+        call: The call.
+        policy: Its agent's settings.
+        references: Whether a result may point at an equal one before it.
+
+    Yields:
+        The shortening of what is new; and what must be kept before it may be left out.
+
+    Returns:
+        The array of messages as it is to be sent, in raw JSON; None where nothing of it changes.
+    """
+    request = call.request
+    messages, ends = request.fields["messages"], request.piece_ends["messages"]
+    key = call.place.start + memo.policy_name(policy, references=references)
+    known = memo.beginning(key, messages)
+    work = _Work(call, policy, known)
+    jobs = work.read(messages, ends)
+    parts = (yield from _do(memo, call, jobs)) if jobs else []
+    rewritten = work.write(messages, ends, parts, references=references)
+    if rewritten is not known:
+        memo.keep(key, rewritten)
+    return rewritten.content + messages[rewritten.size_bytes :] if rewritten.content else None
+
+
+def _do(memo: RewriteMemo, call: Call, jobs: Sequence[Job]) -> Generator[Effect, Any, list[Part]]:
+    """Return what jobs come to; only what is not remembered is done."""
+    names = [_name(job) for job in jobs]
+    done = {name: part for name in names if (part := memo.part(name)) is not None}
+    missing = {name: job for name, job in zip(names, jobs, strict=True) if name not in done}
+    if missing:
+        parts: list[Part] = yield Shorten(tuple(missing.values()))
+        for (name, job), part in zip(missing.items(), parts, strict=True):
+            done[name] = (yield from _make_fetchable(call, job, part)) if part.left_out else part
+            memo.keep_part(name, done[name])
+    return [done[name] for name in names]
+
+
+def _make_fetchable(call: Call, job: Job, part: Part) -> Generator[Effect, Any, Part]:
+    """Keep the full text of which a part is sent; what cannot be fetched again is not left out."""
+    tenant = call.attribution.tenant
+    key = ContentKey(tenant, ContentKind.RESULT, _full_digest(tenant, job.text))
+    if (yield Keep(key, job.text.encode(), RESULT_TTL_S)):
+        return part
+    [whole] = yield Shorten((Job(job.text),))
+    return whole
+
+
+def _name(job: Job) -> bytes:
+    """Name a job by all that its outcome hangs on."""
+    named = f"{POLICY_VERSION}\0{job.limits}\0{job.handle}\0{job.text}"
+    return digest(named.encode("utf-8", "surrogatepass"))
+
+
+def handle_of(tenant: str, text: str) -> str:
+    """Name a tenant's full result so that nobody without the text could: its handle, in hexadecimal."""
+    return _full_digest(tenant, text).hex()
+
+
+def _full_digest(tenant: str, text: str) -> bytes:
+    key = hashlib.blake2b(tenant.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=key, digest_size=_HANDLE_BYTES).digest()
+
+
+class _Work:
+    """One call's new messages, while they are rewritten.
+
+    Args:
+        call: The call.
+        policy: Its agent's settings.
+        known: What its messages begin with.
+    """
+
+    def __init__(self, call: Call, policy: ToolResultPolicy, known: Rewritten) -> None:
+        self._dialect = call.dialect.name
+        self._tenant = call.attribution.tenant
+        prompt, ends = call.request.prompt, call.request.piece_ends["messages"]
+        # OpenAI's system messages stand in the same array.
+        self._pieces = (
+            prompt.messages if len(ends) == len(prompt.messages) else prompt.system + prompt.messages
+        )
+        self._policy = policy
+        self._known = known
+        self._tools = dict(known.tools)
+        self._texts: dict[int, list[ResultText]] = {}
+
+    def read(self, messages: bytes, ends: Sequence[int]) -> list[Job]:
+        """Find the tool results among the new messages, and say what is to be done with each text."""
+        for number in range(self._known.messages, len(ends)):
+            kinds = {block.kind for block in self._pieces[number].blocks}
+            if BlockKind.TOOL_CALL in kinds:
+                self._tools.update(read_call_names(self._dialect, _element(messages, ends, number)))
+            if BlockKind.TOOL_RESULT in kinds:
+                texts = read_result_texts(self._dialect, _element(messages, ends, number))
+                self._texts[number] = texts
+        return [self._job(text) for texts in self._texts.values() for text in texts]
+
+    def _job(self, text: ResultText) -> Job:
+        limits = self._policy.limits_for(self._tools.get(text.call_id, ""))
+        if limits is None:
+            return Job(text.text)
+        return Job(text.text, limits, f"GET /v1/bursar/results/{handle_of(self._tenant, text.text)}")
+
+    def write(
+        self, messages: bytes, ends: Sequence[int], parts: Sequence[Part], *, references: bool
+    ) -> Rewritten:
+        """Write the new messages behind the known ones, given what the jobs came to."""
+        known = self._known
+        if known.messages == len(ends):
+            return known
+        changed, done = bool(known.content), known.size_bytes
+        pieces: list[bytes] = [known.content or messages[:done]]
+        earlier, results = dict(known.earlier), known.results
+        rest = iter(parts)
+        for number, texts in self._texts.items():
+            sent: list[str] = []
+            for text in texts:
+                part = next(rest)
+                results += 1
+                name = digest(text.text.encode("utf-8", "surrogatepass"))
+                reference = refer(part.text, name, earlier) if references else None
+                sent.append(reference or part.text)
+                if reference is None and not part.left_out:
+                    earlier[name] = Earlier(self._tools.get(text.call_id, "a tool"), results)
+            element = _element(messages, ends, number)
+            rewritten = write_result_texts(self._dialect, element, sent)
+            changed = changed or rewritten != element
+            pieces += (messages[done : ends[number] - len(element)], rewritten)
+            done = ends[number]
+        pieces.append(messages[done : ends[-1]])
+        return Rewritten(
+            size_bytes=ends[-1],
+            name=digest(memoryview(messages)[: ends[-1]]),
+            messages=len(ends),
+            content=b"".join(pieces) if changed else b"",
+            tools=self._tools,
+            results=results,
+            earlier=earlier,
+        )
+
+
+def _element(messages: bytes, ends: Sequence[int], number: int) -> bytes:
+    # Between elements there is nothing but white space and a comma.
+    start = messages.index(b"{", ends[number - 1] if number else 0)
+    return messages[start : ends[number]]

@@ -1,0 +1,35 @@
+"""One text of a tool's result, made shorter as its agent's settings say."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from bursar.policy.tool_results.codec import encode
+from bursar.policy.tool_results.limits import Limits, limit
+from bursar.policy.tool_results.parts import Part
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """A text to shorten.
+
+    Attributes:
+        text: As it came.
+        limits: What may be left of it; None for all, written shorter without loss.
+        handle: How to get the full text, where something may be left out.
+    """
+
+    text: str
+    limits: Limits | None = None
+    handle: str = ""
+
+
+def shorten(job: Job, count: Callable[[str], int]) -> Part:
+    """Shorten a text; the same job has the same outcome at every call.
+
+    Args:
+        job: What to do.
+        count: Returns the tokens of a text.
+    """
+    if job.limits is None:
+        return Part(encode(job.text), "")
+    return limit(job.text, job.limits, count, job.handle)
