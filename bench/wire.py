@@ -1,12 +1,14 @@
-"""Print what reading, writing and metering cost: µs per body, events per second.
+"""Print what reading, writing and metering cost: µs per body or answer, events per second.
 
-Run: `.venv/bin/python bench/wire.py`
+Run: `python -m bench.wire`
 """
 
 import json
 import time
 from collections.abc import Callable
 
+from bench.conversations import bodies
+from bench.stub import COMPLETION, MESSAGE
 from bursar.domain.prompt import Mark, Place, Section
 from bursar.wire.dialect import Dialect, Edits, Request
 from bursar.wire.dialects import DIALECTS
@@ -96,7 +98,28 @@ def meter(dialect: Dialect, request: Request, chunks: list[bytes]) -> None:
         raise SystemExit("the stream did not end")
 
 
+def read_conversations(size_bytes: int) -> None:
+    """Print what a body of one of 2,000 conversations costs that are remembered, each in its turn."""
+    memo = PieceMemo()
+    contents = bodies(size_bytes)
+
+    def read_all() -> None:
+        for content in contents:
+            read(ANTHROPIC, content, memo)
+
+    read_all()
+    print(
+        f"{ANTHROPIC.name}: {size_bytes:6,} bytes, 2,000 conversations in turn: "
+        f"read remembered {microseconds(1, read_all) / len(contents):6.1f} µs"
+    )
+
+
 def main() -> None:
+    for size_bytes in (1_000, 30_000):
+        read_conversations(size_bytes)
+    for dialect, content in ((ANTHROPIC, MESSAGE), (OPENAI, COMPLETION)):
+        took_us = microseconds(5_000, lambda c=content, d=dialect: d.answer(c))
+        print(f"{dialect.name}: {len(content):6,} bytes of answer: {took_us:.1f} µs")
     for dialect in (ANTHROPIC, OPENAI):
         for size_bytes, messages in ((1_000, 3), (30_000, 40)):
             content = body(dialect, size_bytes, messages)

@@ -235,6 +235,19 @@ def test_garbage_is_an_incomplete_answer(body: bytes) -> None:
         assert answer.problem
 
 
+def test_an_answer_is_read_the_same_beside_a_block_that_cannot_be() -> None:
+    content: list[Any] = [
+        {"type": "text", "text": "Yes."},
+        {"type": "tool_use", "id": "t1", "name": "find", "input": {}},
+    ]
+    usage = {"input_tokens": 3, "output_tokens": 2, "service_tier": "priority", "inference_geo": "us"}
+    answer = {"model": "m", "stop_reason": "tool_use", "usage": usage, "content": content}
+    whole = ANTHROPIC.answer(json.dumps(answer).encode())
+    assert whole.complete
+    assert whole.usage == Usage(input=3, output=2)
+    assert ANTHROPIC.answer(json.dumps({**answer, "content": [*content, 5]}).encode()) == whole
+
+
 def test_usage_is_read_beside_members_that_cannot_be() -> None:
     broken = {**MESSAGE, "model": 5, "content": "?"}
     assert ANTHROPIC.answer(json.dumps(broken).encode()).usage == Usage(input=3, output=2)
