@@ -17,9 +17,10 @@ from collections.abc import Callable, Sequence
 from bench.conversations import bodies, text
 from bench.stub import ANSWER, MESSAGE
 from bursar.adapters.tokenizer import SplintrTokenizer
-from bursar.effects import Count, Record, Send, Times, Whole
+from bursar.effects import Count, Record, Send, Shorten, Times, Whole
 from bursar.exchange.arrival import Arrival
 from bursar.exchange.life import live
+from bursar.policy.tool_results.shortening import shorten
 from bursar.settings import Settings
 from bursar.wire import raw_json
 from bursar.wiring.engine import build_engine
@@ -65,6 +66,8 @@ class _Driver:
             match effect:
                 case Count(texts):
                     result = self._tokenizer.count(texts)
+                case Shorten(jobs):
+                    result = [shorten(job, lambda text: len(text) // 4) for job in jobs]
                 case Send(begun=begun):
                     begun(now_s)
                     headers = {"content-type": "application/json"}

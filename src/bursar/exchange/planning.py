@@ -155,8 +155,7 @@ def _shorten(
         )
         if messages is None:
             return came, ()
-        body = call.dialect.write(call.request, Edits(fields={"messages": messages}))
-        reading = call.dialect.read(body, engine.memo)
+        reading = call.dialect.reread(call.request, messages, engine.memo)
         counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
         request = reading.finish(counts)
         return _Version(request, _lay_out(engine, call, request, b"shortened")), ()

@@ -57,14 +57,14 @@ class RewriteMemo:
     """What was rewritten before, bounded.
 
     Args:
-        bytes_max: Bytes of messages, and again of single texts, that are remembered.
+        bytes_max: Bytes of messages that are remembered, and a quarter as many of single texts.
     """
 
-    def __init__(self, bytes_max: int = 64 << 20) -> None:
+    def __init__(self, bytes_max: int = 128 << 20) -> None:
         self._conversations: WeighedDict[bytes, Rewritten] = WeighedDict(
             bytes_max, lambda known: len(known.content) + 200 * (1 + len(known.tools) + len(known.earlier))
         )
-        self._parts: WeighedDict[bytes, Part] = WeighedDict(bytes_max, lambda part: 100 + len(part.text))
+        self._parts: WeighedDict[bytes, Part] = WeighedDict(bytes_max // 4, lambda part: 100 + len(part.text))
         self.part = self._parts.get
         """Return what a job came to, by its name, or None."""
         self._policies: BoundedDict[tuple[int, bool], tuple[ToolResultPolicy, bytes]] = BoundedDict(4_096)

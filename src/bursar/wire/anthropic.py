@@ -15,6 +15,7 @@ from bursar.wire.anthropic_prompt import (
     CITATIONS,
     IMAGES,
     MARK_FIELD,
+    MESSAGE_FEATURES,
     WEB_SEARCH,
     read_mark,
     read_message,
@@ -89,6 +90,31 @@ class AnthropicMessages:
                     auto_mark=head.auto_mark,
                 ),
                 piece_ends={"tools": tools.ends, "system": system.ends, "messages": messages.ends},
+                features=features,
+            )
+
+        return Reading(texts=reader.texts(), finish=finish)
+
+    def reread(self, request: Request, messages: bytes, memo: PieceMemo) -> Reading:
+        """Read a request with other messages; see `Dialect.reread`."""
+        reader = PieceReader(memo)
+        reader.take(messages, "messages", _MESSAGE_TAG, read_message)
+
+        def finish(counts: Sequence[int]) -> Request:
+            run = reader.finish(counts)["messages"]
+            features = request.features - MESSAGE_FEATURES | run.features
+            prompt = msgspec.structs.replace(request.prompt, messages=run.pieces)
+            if features != request.features:
+                prompt = msgspec.structs.replace(
+                    prompt,
+                    system_salt=_system_salt(request.fields, features),
+                    messages_salt=_messages_salt(request.fields, features),
+                )
+            return msgspec.structs.replace(
+                request,
+                fields={**request.fields, "messages": messages},
+                prompt=prompt,
+                piece_ends={**request.piece_ends, "messages": run.ends},
                 features=features,
             )
 

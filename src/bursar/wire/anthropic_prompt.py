@@ -27,6 +27,7 @@ _IN_MESSAGES = (
     (IMAGES, b'"image"', re.compile(rb'"type"\s*:\s*"image"')),
     (CITATIONS, b'"citations"', re.compile(rb'"citations"\s*:\s*\{\s*"enabled"\s*:\s*true')),
 )
+MESSAGE_FEATURES = frozenset(name for name, _, _ in _IN_MESSAGES)
 _IN_TOOLS = ((WEB_SEARCH, b'"web_search_', re.compile(rb'"type"\s*:\s*"web_search_')),)
 
 # A role that we do not know is the provider's to judge; its content is attributed as a user's.

@@ -162,6 +162,16 @@ class Dialect(Protocol):
         """
         ...
 
+    def reread(self, request: Request, messages: bytes, memo: PieceMemo) -> Reading:
+        """Read a request with other messages in place of its own.
+
+        Args:
+            request: The request.
+            messages: Raw JSON of the field `messages`, as the dialect allows it.
+            memo: What is remembered of earlier bodies.
+        """
+        ...
+
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the request's body with the edits applied.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from bursar.domain.prices import Terms
-from bursar.domain.prompt import Mark, Prompt, Role, Section, digest
+from bursar.domain.prompt import Mark, Piece, Prompt, Role, Section, digest
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
 from bursar.wire.dialect import Answer, Edits, Fault, Reading, Request, StreamMeter
@@ -50,9 +50,7 @@ class OpenAIChat:
             runs = reader.finish(counts)
             run = runs["messages"]
             pieces = run.pieces
-            front = 0
-            while front < len(pieces) and pieces[front].role is Role.SYSTEM:
-                front += 1
+            front = _front(pieces)
             return Request(
                 dialect=NAME,
                 fields=fields,
@@ -67,6 +65,27 @@ class OpenAIChat:
                     system=pieces[:front],
                     messages=pieces[front:],
                     system_salt=_system_salt(fields),
+                ),
+                piece_ends={"messages": run.ends},
+                features=run.features,
+            )
+
+        return Reading(texts=reader.texts(), finish=finish)
+
+    def reread(self, request: Request, messages: bytes, memo: PieceMemo) -> Reading:
+        """Read a request with other messages; see `Dialect.reread`."""
+        reader = PieceReader(memo)
+        ttl = _default_ttl(request.fields)
+        reader.take(messages, "messages", _MESSAGE_TAG + ttl.encode(), message_reader(ttl))
+
+        def finish(counts: Sequence[int]) -> Request:
+            run = reader.finish(counts)["messages"]
+            front = _front(run.pieces)
+            return msgspec.structs.replace(
+                request,
+                fields={**request.fields, "messages": messages},
+                prompt=msgspec.structs.replace(
+                    request.prompt, system=run.pieces[:front], messages=run.pieces[front:]
                 ),
                 piece_ends={"messages": run.ends},
                 features=run.features,
@@ -163,6 +182,14 @@ def _read_head(fields: Mapping[str, bytes]) -> _Head:
         terms=_read_terms(fields) if "service_tier" in fields else Terms(),
         wants_usage=bool(options) and raw.optional_flag(options, "include_usage", "stream_options"),
     )
+
+
+def _front(pieces: Sequence[Piece]) -> int:
+    """Return how many messages there are before the first that is no system message."""
+    front = 0
+    while front < len(pieces) and pieces[front].role is Role.SYSTEM:
+        front += 1
+    return front
 
 
 def _read_user(fields: Mapping[str, bytes]) -> str:
