@@ -1,0 +1,99 @@
+"""Messages of Anthropic's Messages API."""
+
+from collections.abc import Mapping
+
+from bursar.domain.prompt import BlockKind, Role
+from bursar.wire import raw_json as raw
+from bursar.wire.condensing.spoken import Part, Spoken
+
+_ROLES = {"assistant": Role.ASSISTANT, "system": Role.SYSTEM}
+
+# What a placeholder can stand for. A `tool_reference` loads a tool, and what is cited must stay.
+_MASKABLE = frozenset({"text", "image", "document"})
+_CITED = b'"citations"'
+
+
+class AnthropicForm:
+    """Fills `Form` for Anthropic's Messages API."""
+
+    alternates = True
+
+    def read(self, message: bytes) -> Spoken:
+        """Read a message; see `Form.read`."""
+        members = raw.read_object(message, "")
+        role = _ROLES.get(raw.optional_text(members, "role"), Role.USER)
+        content = raw.required(members, "content", "")
+        if raw.is_text(content):
+            return Spoken(role, (Part(BlockKind.TEXT, raw.read_text(content, "content")),))
+        return Spoken(role, tuple([_read_block(block) for block in raw.read_array(content, "content")]))
+
+    def mask(self, message: bytes, placeholders: Mapping[int, str]) -> bytes:
+        """Return a message with other content in some tool results; see `Form.mask`."""
+        blocks: list[raw.Slice] = [*raw.read_array(raw.read_object(message, "")["content"], "content")]
+        for number, text in placeholders.items():
+            blocks[number] = raw.set_member(blocks[number], "content", raw.encode(text))
+        return raw.set_member(message, "content", raw.join_array(blocks))
+
+    def user_message(self, text: str) -> bytes:
+        """Return a user's message; see `Form.user_message`."""
+        return b'{"role":"user","content":[' + _text_block(raw.encode(text)) + b"]}"
+
+    def join(self, first: bytes, second: bytes) -> bytes:
+        """Return one user's message with the content of two; see `Form.join`."""
+        return raw.set_member(first, "content", raw.join_array([*_blocks(first), *_blocks(second)]))
+
+
+def _read_block(value: raw.Slice) -> Part:
+    members = raw.read_object(value, "content")
+    block_type = raw.optional_text(members, "type")
+    if block_type == "text":
+        return Part(BlockKind.TEXT, raw.optional_text(members, "text"))
+    if block_type == "tool_use":
+        arguments = raw.compact(members["input"]).decode() if "input" in members else ""
+        return Part(
+            BlockKind.TOOL_CALL,
+            arguments,
+            call_id=raw.optional_text(members, "id"),
+            name=raw.optional_text(members, "name"),
+        )
+    if block_type == "tool_result":
+        return _read_result(members, bytes(value))
+    if block_type in {"thinking", "redacted_thinking"}:
+        return Part(BlockKind.THINKING)
+    return Part(BlockKind.IMAGE if block_type == "image" else BlockKind.OTHER, f"[{block_type}]")
+
+
+def _read_result(members: raw.RawObject, block: bytes) -> Part:
+    call_id = raw.optional_text(members, "tool_use_id")
+    content = members.get("content")
+    if content is None or raw.is_null(content):
+        return Part(BlockKind.TOOL_RESULT, call_id=call_id)
+    if raw.is_text(content):
+        text = raw.read_text(content, "content")
+        return Part(BlockKind.TOOL_RESULT, text, call_id=call_id, maskable=True)
+    texts: list[str] = []
+    types: list[str] = []
+    for part in raw.read_array(content, "content"):
+        inner = raw.read_object(part, "content")
+        types.append(raw.optional_text(inner, "type"))
+        if types[-1] == "text":
+            texts.append(raw.optional_text(inner, "text"))
+    return Part(
+        BlockKind.TOOL_RESULT,
+        "\n".join(texts),
+        call_id=call_id,
+        media=len(types) - len(texts),
+        maskable=_MASKABLE.issuperset(types) and _CITED not in block,
+    )
+
+
+def _blocks(message: bytes) -> list[raw.Slice]:
+    content = raw.read_object(message, "")["content"]
+    if not raw.is_text(content):
+        return [*raw.read_array(content, "content")]
+    # The provider refuses a block of empty text, where it lets an empty string pass.
+    return [_text_block(bytes(content))] if raw.read_text(content, "content") else []
+
+
+def _text_block(text: bytes) -> bytes:
+    return b'{"type":"text","text":' + text + b"}"
