@@ -105,12 +105,11 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
         lines = cost(usage, call.price, terms)
         cost_nusd = _total(lines)
         otherwise = _Otherwise(call.price, plan, usage, terms, cost_nusd)
-        stages_nusd = [otherwise.cost(stage.layout, stage.outcome) for stage in plan.stages]
-        stages = plan.stages
+        stages, stages_nusd = plan.stages, otherwise.stages()
         would_save: dict[Technique, int] = {}
         baseline_nusd = stages_nusd[0]
         if plan.planned is not None:
-            planned_nusd = otherwise.cost(*plan.planned)
+            planned_nusd = otherwise.planned(*plan.planned)
             would_save = _shares(stages, [cost_nusd, *stages_nusd[1:], planned_nusd])
             # Nothing acted on this call; what earlier calls left in the cache may have saved all the same.
             stages, stages_nusd = stages[-1:], stages_nusd[:1]
@@ -142,7 +141,8 @@ class _Otherwise(msgspec.Struct, frozen=True, gc=False):
     """Prices the same call with another prompt, or under another outcome of the cache.
 
     Where the cache model expects the same of both, the provider's own usage is the answer to both: that
-    way an eviction or a count that differs from ours is never booked as saved or lost.
+    way an eviction or a count that differs from ours is never booked as saved or lost. For another prompt,
+    the two differ by what the cache model expects of either.
     """
 
     price: Price
@@ -151,15 +151,40 @@ class _Otherwise(msgspec.Struct, frozen=True, gc=False):
     terms: Terms
     cost_nusd: int
 
-    def cost(self, layout: Layout, outcome: CacheOutcome) -> int:
-        """Return what the call would have cost, in nusd."""
-        plan, usage = self.plan, self.usage
-        if layout is plan.layout and _same_bill(outcome, plan.sent):
-            return self.cost_nusd
+    def stages(self) -> list[int]:
+        """Return what each stage of the plan would have cost, in nusd."""
+        stages = self.plan.stages
+        # The stage with the prompt that went out: in observe mode the first, else the last.
+        anchor = next(stage for stage in reversed(stages) if stage.layout is self.plan.layout)
+        anchor_nusd = self._same_prompt(anchor.layout, anchor.outcome)
+        if len(stages) == 1:
+            return [anchor_nusd]
+        beyond_nusd = anchor_nusd - self._expected(anchor.layout, anchor.outcome)
+        return [
+            anchor_nusd
+            if stage is anchor
+            else max(0, self._expected(stage.layout, stage.outcome) + beyond_nusd)
+            for stage in stages
+        ]
+
+    def planned(self, layout: Layout, outcome: CacheOutcome) -> int:
+        """Return what the call would have cost, had the plan gone out."""
+        if layout is self.plan.layout:
+            return self._same_prompt(layout, outcome)
+        beyond_nusd = self.cost_nusd - self._expected(self.plan.layout, self.plan.sent)
+        return max(0, self._expected(layout, outcome) + beyond_nusd)
+
+    def _same_prompt(self, layout: Layout, outcome: CacheOutcome) -> int:
+        """Return what the prompt that was sent would have cost under another outcome."""
+        return self.cost_nusd if _same_bill(outcome, self.plan.sent) else self._expected(layout, outcome)
+
+    def _expected(self, layout: Layout, outcome: CacheOutcome) -> int:
+        """Price what the cache model expects of a prompt."""
+        sent, usage = self.plan.layout, self.usage
         prompt_tokens = usage.prompt_tokens
-        if layout is not plan.layout and plan.layout.total_tokens:
+        if layout is not sent and sent.total_tokens:
             # By our own counts of both prompts, in the provider's proportion.
-            prompt_tokens = divide_half_even(prompt_tokens * layout.total_tokens, plan.layout.total_tokens)
+            prompt_tokens = divide_half_even(prompt_tokens * layout.total_tokens, sent.total_tokens)
         other = outcome.usage(prompt_tokens, usage.output, usage.reasoning)
         if usage.web_search or usage.web_fetch:
             # What the provider's own tools cost does not hang on its cache.
