@@ -5,15 +5,15 @@ happens once for many thousands of calls.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from operator import add, attrgetter
+from operator import attrgetter
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from bursar.domain.ledger import Entry
+from bursar.domain.ledger import Entry, Status
 from bursar.domain.money import NUSD_PER_USD
 from bursar.domain.usage import TokenClass
 
@@ -32,7 +32,7 @@ class Metrics(Collector):
     """
 
     def __init__(self) -> None:
-        self._calls: Counter[tuple[str, str]] = Counter()
+        self._calls: defaultdict[tuple[str, Status], int] = defaultdict(int)
         self._tokens = [0] * len(_TOKEN_CLASSES)
         self._cost_nusd = 0
         self._baseline_nusd = 0
@@ -47,17 +47,22 @@ class Metrics(Collector):
 
     def ended(self, entry: Entry, *, durable: bool) -> None:
         """Learn that a call ended."""
-        self._calls[entry.dialect, entry.status.value] += 1
-        self._overheads[bisect_left(_OVERHEAD_BUCKETS_US, entry.overhead_us)] += 1
-        self._overhead_us += entry.overhead_us
+        self._calls[entry.dialect, entry.status] += 1
+        overhead_us, cost_nusd, baseline_nusd = entry.overhead_us, entry.cost_nusd, entry.baseline_nusd
+        self._overheads[bisect_left(_OVERHEAD_BUCKETS_US, overhead_us)] += 1
+        self._overhead_us += overhead_us
         if entry.usage is not None:
-            self._tokens = list(map(add, self._tokens, _tokens_by_class(entry.usage)))
-        if entry.cost_nusd is None:
+            tokens = self._tokens
+            for number, count in enumerate(_tokens_by_class(entry.usage)):
+                if count:
+                    tokens[number] += count
+        if cost_nusd is None:
             self._unknown_calls += 1
         else:
-            self._cost_nusd += entry.cost_nusd
-            baseline_nusd = entry.cost_nusd if entry.baseline_nusd is None else entry.baseline_nusd
-            self._baseline_nusd += max(0, baseline_nusd)
+            self._cost_nusd += cost_nusd
+            known_nusd = cost_nusd if baseline_nusd is None else baseline_nusd
+            if known_nusd > 0:
+                self._baseline_nusd += known_nusd
         if entry.faults:
             self._faults.update(entry.faults)
         if not durable:
@@ -70,8 +75,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
         """Yield what was counted, as Prometheus's client wants it."""
         calls = CounterMetricFamily("bursar_calls", "Calls that ended.", labels=["dialect", "status"])
-        for key, count in self._calls.items():
-            calls.add_metric(key, count)
+        for (dialect, status), count in self._calls.items():
+            calls.add_metric((dialect, status.value), count)
         yield calls
         tokens = CounterMetricFamily("bursar_tokens", "Tokens billed, by class.", labels=["token_class"])
         for name, count in zip(_TOKEN_CLASSES, self._tokens, strict=True):

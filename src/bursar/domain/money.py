@@ -81,15 +81,18 @@ def share_out(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     whole = sum(weights)
     if whole == 0:
         return (*(0 for _ in weights[:-1]), total)
-    amount = abs(total)
+    amount = left = abs(total)
     shares: list[int] = []
     remainders: list[int] = []
     for weight in weights:
-        share, remainder = divmod(amount * weight, whole)
+        product = amount * weight
+        share = product // whole
         shares.append(share)
-        remainders.append(remainder)
-    left = amount - sum(shares)
-    if left:
+        remainders.append(product - share * whole)
+        left -= share
+    if left == 1:
+        shares[remainders.index(max(remainders))] += 1
+    elif left:
         # The sort is stable, reversed too, so that ties stay in order.
         for index in sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)[:left]:
             shares[index] += 1

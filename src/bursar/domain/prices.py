@@ -135,14 +135,15 @@ def cost(usage: Usage, price: Price, terms: Terms) -> tuple[CostLine, ...]:
     """
     if usage.other:
         raise UnpricedClass(price.model, ", ".join(usage.other))
-    geo_per_mille = _geo_per_mille(price, terms.geo)
+    geo_per_mille = _geo_per_mille(price, terms.geo) if terms.geo else PER_MILLE
     rates, steps, tier_per_mille = _tier(price, terms.tier)
     if steps:
         rates = _step_rates(rates, steps, usage.prompt_tokens)
     factor = tier_per_mille * geo_per_mille
     lines: list[CostLine] = []
-    for (token_class, item), quantity in zip(_TOKEN_CLASSES, _token_counts(usage), strict=True):
+    for number, quantity in enumerate(_token_counts(usage)):
         if quantity:
+            token_class, item = _TOKEN_CLASSES[number]
             rate = rates.get(token_class)
             if rate is None and token_class is TokenClass.REASONING:
                 rate = rates.get(TokenClass.OUTPUT)

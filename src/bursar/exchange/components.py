@@ -26,18 +26,21 @@ _ALONG_PROMPT = tuple(
 )
 _counts_along_prompt = attrgetter(*_ALONG_PROMPT)
 
-# What a prompt is made of; `Split.upto` counts in this order.
-_IN_PROMPT = (
+# What tokens are shared out over, by number. A prompt is made of the first five, in this order.
+_COMPONENTS = (
     Component.TOOLS,
     Component.SYSTEM,
     Component.HISTORY,
     Component.TOOL_RESULTS,
     Component.USER,
+    Component.OUTPUT,
 )
-_TOOLS, _SYSTEM, _HISTORY, _TOOL_RESULTS, _USER = range(len(_IN_PROMPT))
+_TOOLS, _SYSTEM, _HISTORY, _TOOL_RESULTS, _USER, _OUTPUT = range(len(_COMPONENTS))
+_IN_PROMPT = range(_OUTPUT)
+_ASSISTANT = Role.ASSISTANT
 
 # A token class, the components that it covers, and how much of it each has.
-_Part = tuple[str, Sequence[Component], Sequence[int]]
+_Part = tuple[str, Sequence[int], Sequence[int]]
 
 
 class Split:
@@ -53,7 +56,7 @@ class Split:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         ends = layout.ends
-        self.total = layout.total_tokens
+        self.total = ends[-1] if ends else 0
         self._tools_end = ends[layout.tools_end - 1] if layout.tools_end else 0
         self._system_end = ends[layout.system_end - 1] if layout.system_end else 0
         answered = _answered(layout.prompt.messages)
@@ -63,7 +66,7 @@ class Split:
         self._answered_results = layout.result_ends[last] if last >= 0 else 0
 
     def upto(self, end: int) -> tuple[int, ...]:
-        """Return how many of the first `end` estimated tokens belong to each of `_IN_PROMPT`."""
+        """Return how many of the first `end` estimated tokens belong to each component of a prompt."""
         tools = min(end, self._tools_end)
         if end <= self._system_end:
             return tools, end - tools, 0, 0, 0
@@ -75,7 +78,7 @@ class Split:
         return tools, system, history, results, end - self._system_end - history - results
 
     def at(self, position: int) -> int:
-        """Return which of `_IN_PROMPT` the token at a position from 0 belongs to, by its number."""
+        """Return the number of the component that the token at a position from 0 belongs to."""
         layout = self._layout
         if not self.total:
             return _USER
@@ -98,7 +101,7 @@ class Split:
 def _answered(messages: tuple[Piece, ...]) -> int:
     """Return how many messages there are up to the last answer."""
     for number in range(len(messages), 0, -1):
-        if messages[number - 1].role is Role.ASSISTANT:
+        if messages[number - 1].role is _ASSISTANT:
             return number
     return 0
 
@@ -120,58 +123,70 @@ def share_components(
     if routing:
         cost_nusd = None if lines is None else sum([line.cost_nusd for line in lines])
         return {Component.ROUTING: ComponentShare(usage.tokens(), cost_nusd)}
-    parts = _tokens_along(Split(layout), usage)
+    parts = _parts_of_prompt(Split(layout), usage)
     if usage.output:
-        parts.append(("output", (Component.OUTPUT,), (usage.output,)))
+        parts.append(("output", (_OUTPUT,), (usage.output,)))
     if usage.reasoning:
-        parts.append(("reasoning", (Component.OUTPUT,), (usage.reasoning,)))
+        parts.append(("reasoning", (_OUTPUT,), (usage.reasoning,)))
     unshared_nusd = {} if lines is None else {line.item: line.cost_nusd for line in lines}
-    tokens: dict[Component, dict[str, int]] = {}
-    costs: dict[Component, int] = {}
-    for name, components, counts in parts:
-        shares_nusd = share_out(unshared_nusd.pop(name, 0), counts)
-        for component, count, share_nusd in zip(components, counts, shares_nusd, strict=True):
-            if component in tokens:
-                tokens[component][name] = count
-                costs[component] += share_nusd
-            else:
-                tokens[component] = {name: count}
-                costs[component] = share_nusd
+    tokens: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {}, {})
+    costs_nusd = [0] * len(_COMPONENTS)
+    for name, covered, counts in parts:
+        cost_nusd = unshared_nusd.pop(name, 0)
+        if len(covered) == 1:
+            tokens[covered[0]][name] = counts[0]
+            costs_nusd[covered[0]] += cost_nusd
+            continue
+        for number, count, share_nusd in zip(covered, counts, _share_cost(cost_nusd, counts), strict=True):
+            if count:
+                tokens[number][name] = count
+                costs_nusd[number] += share_nusd
     if unshared_nusd:
         # A fee for the provider's own tools belongs to no token.
-        tokens.setdefault(Component.TOOLS, {})
-        costs[Component.TOOLS] = costs.get(Component.TOOLS, 0) + sum(unshared_nusd.values())
-    return {
-        component: ComponentShare(counts, None if lines is None else costs[component])
-        for component, counts in tokens.items()
-    }
+        costs_nusd[_TOOLS] += sum(unshared_nusd.values())
+    shared: dict[Component, ComponentShare] = {}
+    for number, counts in enumerate(tokens):
+        if counts or (unshared_nusd and number == _TOOLS):
+            cost_nusd = None if lines is None else costs_nusd[number]
+            shared[_COMPONENTS[number]] = ComponentShare(counts, cost_nusd)
+    return shared
 
 
-def _tokens_along(split: Split, usage: Usage) -> list[_Part]:
+def _share_cost(cost_nusd: int, counts: Sequence[int]) -> Sequence[int]:
+    """Share a class's cost out by its tokens, of which there are some."""
+    token_nusd, rest_nusd = divmod(cost_nusd, sum(counts))
+    # Most prices are whole nusd per token; then every share is, and no remainder is to be given away.
+    return share_out(cost_nusd, counts) if rest_nusd else [count * token_nusd for count in counts]
+
+
+def _parts_of_prompt(split: Split, usage: Usage) -> list[_Part]:
     """Lay the token classes along the prompt and give each class's tokens to the components that it covers.
 
     The classes' borders are the provider's own proportions on our estimated positions; within a class,
     components share its tokens by largest remainder.
     """
-    total = usage.prompt_tokens
+    in_classes = _counts_along_prompt(usage)
+    total, prompt_tokens = split.total, sum(in_classes)
     parts: list[_Part] = []
     reported = at = 0
     before = (0, 0, 0, 0, 0)
-    for name, count in zip(_ALONG_PROMPT, _counts_along_prompt(usage), strict=True):
+    for name, count in zip(_ALONG_PROMPT, in_classes, strict=True):
         if not count:
             continue
         reported += count
-        border = split.total * reported // total
-        if border > at:
-            upto = split.upto(border)
-            covered = [n for n in range(5) if upto[n] > before[n]]
-            shares = share_out(count, [upto[n] - before[n] for n in covered])
-            if 0 in shares:
-                covered = [n for n, share in zip(covered, shares, strict=True) if share]
-                shares = [share for share in shares if share]
-            at, before = border, upto
-        else:
+        border = total * reported // prompt_tokens
+        if border == at:
             # Too few tokens for our count to see: they belong where the border falls.
-            covered, shares = [split.at(border)], [count]
-        parts.append((name, [_IN_PROMPT[n] for n in covered], shares))
+            parts.append((name, (split.at(border),), (count,)))
+            continue
+        upto = split.upto(border)
+        covered: list[int] = []
+        weights: list[int] = []
+        for number in _IN_PROMPT:
+            weight = upto[number] - before[number]
+            if weight:
+                covered.append(number)
+                weights.append(weight)
+        parts.append((name, covered, share_out(count, weights)))
+        at, before = border, upto
     return parts

@@ -37,8 +37,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
     """Write a call's ledger entry."""
     call, bill, sending = outcome.call, outcome.bill, outcome.sending
-    arrival = call.arrival
-    sent: tuple[Sent, ...] = (*sending.failed, sending.last)
+    arrival, last = call.arrival, sending.last
+    first = sending.failed[0] if sending.failed else last
+    last_status = _status(last, outcome.answer)
     return Entry(
         operation_id=arrival.operation_id,
         at_s=arrival.at_s,
@@ -47,13 +48,13 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         model=call.request.model,
         mode=call.mode,
         stream=call.request.stream,
-        status=Status.ABORTED if sending.client_left else _status(sending.last, outcome.answer),
+        status=Status.ABORTED if sending.client_left else last_status,
         http_status=client_status(outcome),
-        latency_ms=_milliseconds(sent[-1].times.ended_at_s - arrival.at_s),
-        overhead_us=max(0, round((sent[0].times.sent_at_s - arrival.at_s) * 1e6)),
+        latency_ms=_milliseconds(last.times.ended_at_s - arrival.at_s),
+        overhead_us=max(0, round((first.times.sent_at_s - arrival.at_s) * 1e6)),
         thread=call.place.thread.thread_id,
         turn=call.place.turn,
-        attempts=_attempts(outcome, sent),
+        attempts=_attempts(outcome, last_status),
         usage=bill.usage,
         components=_components(outcome, routing=call.attribution.task in routing_tasks),
         cost_nusd=bill.cost_nusd,
@@ -66,26 +67,30 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
     )
 
 
-def _attempts(outcome: Outcome, sent: tuple[Sent, ...]) -> tuple[Attempt, ...]:
+def _attempts(outcome: Outcome, last_status: Status) -> tuple[Attempt, ...]:
     """List the attempts. Those that were retried cost nothing: only such are (`sending.send`)."""
-    bill, terms = outcome.bill, outcome.call.request.terms
-    last = len(sent) - 1
-    return tuple(
-        _attempt(outcome, number, each, bill if number == last else nothing_billed(terms))
-        for number, each in enumerate(sent)
-    )
+    failed = outcome.sending.failed
+    last = _attempt(outcome.call, len(failed) + 1, outcome.sending.last, last_status, outcome.bill)
+    if not failed:
+        return (last,)
+    bill = nothing_billed(outcome.call.request.terms)
+    retried = [
+        _attempt(outcome.call, number, sent, _status(sent, outcome.answer), bill)
+        for number, sent in enumerate(failed, 1)
+    ]
+    return (*retried, last)
 
 
-def _attempt(outcome: Outcome, number: int, sent: Sent, bill: Bill) -> Attempt:
-    call, times = outcome.call, sent.times
+def _attempt(call: Call, number: int, sent: Sent, status: Status, bill: Bill) -> Attempt:
+    times = sent.times
     return Attempt(
-        attempt_id=f"{call.arrival.operation_id}/{number + 1}",
+        attempt_id=f"{call.arrival.operation_id}/{number}",
         model=call.request.model,
         upstream=call.arrival.upstream,
         started_at_s=times.sent_at_s,
         latency_ms=_milliseconds(times.ended_at_s - times.sent_at_s),
         http_status=sent.status if isinstance(sent, Whole) else 200 if _begun(sent) else None,
-        status=_status(sent, outcome.answer),
+        status=status,
         usage=bill.usage,
         terms=bill.terms,
         lines=bill.lines,
