@@ -56,6 +56,8 @@ class CacheOutcome(msgspec.Struct, frozen=True, gc=False):
             output: Its count of the answer, without reasoning.
             reasoning: Its count of the reasoning.
         """
+        if not self.read_tokens and not self.writes:
+            return Usage(input=total_prompt_tokens, output=output, reasoning=reasoning)
         tokens = self.scaled(total_prompt_tokens)
         return Usage(
             input=tokens.get(TokenClass.INPUT, 0),

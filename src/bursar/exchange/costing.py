@@ -1,7 +1,6 @@
 """What an attempt used and cost: by the provider's word, or by estimate where it said nothing."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import msgspec
 
@@ -130,11 +129,12 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
 
 def _shares(stages: Sequence[Stage], costs_nusd: Sequence[int]) -> dict[Technique, int]:
     """Say what each technique took off: what its stage would have cost, less what the next one would have."""
-    return {
-        stage.technique: before - after
-        for stage, (before, after) in zip(stages, pairwise(costs_nusd), strict=True)
-        if before != after
-    }
+    shares: dict[Technique, int] = {}
+    for number, stage in enumerate(stages):
+        share_nusd = costs_nusd[number] - costs_nusd[number + 1]
+        if share_nusd:
+            shares[stage.technique] = share_nusd
+    return shares
 
 
 class _Otherwise(msgspec.Struct, frozen=True, gc=False):

@@ -1,10 +1,10 @@
 """The ledger in one SQLite file."""
 
 import sqlite3
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy import bindparam, create_engine, select
 from sqlalchemy.dialects import sqlite
@@ -136,7 +136,7 @@ class SqliteLedger(LedgerReader):
             raise store_failure(path, error.orig) from error
         return cls(path, connection)
 
-    def record(self, entry: Entry) -> Coroutine[Any, Any, None]:
+    async def record(self, entry: Entry) -> None:
         """Return once the entry is durable. Recording an operation id again changes nothing.
 
         An entry whose caller is cancelled meanwhile is recorded all the same.
@@ -144,7 +144,7 @@ class SqliteLedger(LedgerReader):
         Raises:
             StoreFailed: It could not be made durable.
         """
-        return self._writer.write(entry)
+        await self._writer.write(entry)
 
     def close(self) -> None:
         """Commit what waits and close the file. Blocks for one or a few commits; may be called again."""
