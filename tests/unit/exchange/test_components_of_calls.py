@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from bursar.domain.layout import Layout, lay_out
 from bursar.domain.ledger import Component
+from bursar.domain.money import share_out
 from bursar.domain.prices import CostLine
 from bursar.domain.prompt import Block, BlockKind, ContentClass, Piece, Prompt, Role, digest
 from bursar.domain.tokens import Basis, TokenRatios
 from bursar.domain.usage import TokenClass, Usage
-from bursar.exchange.components import Split, share_components
+from bursar.exchange.components import Split, _share_cost, share_components
 
 RATIOS = TokenRatios("o200k", dict.fromkeys(ContentClass, 1000), Basis.EXACT)
 ORDER = (Component.TOOLS, Component.SYSTEM, Component.HISTORY, Component.TOOL_RESULTS, Component.USER)
@@ -99,6 +100,16 @@ def test_components_add_up_to_usage_and_cost_whatever_the_prompt(
     assert sum(share.cost_nusd or 0 for share in shared.values()) == sum(line.cost_nusd for line in lines)
     unknown = share_components(layout, usage, None, routing=False)
     assert all(share.cost_nusd is None for share in unknown.values())
+
+
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=5).filter(any), st.integers(0, 9), st.integers(0, 60)
+)
+def test_a_whole_price_per_token_shares_cost_out_as_any_other(
+    counts: list[int], token_nusd: int, rest_nusd: int
+) -> None:
+    cost_nusd = token_nusd * sum(counts) + rest_nusd
+    assert tuple(_share_cost(cost_nusd, counts)) == share_out(cost_nusd, counts)
 
 
 @given(layouts, usages)
