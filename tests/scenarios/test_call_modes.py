@@ -7,6 +7,7 @@ import pytest
 
 from bursar.domain.ledger import Technique
 from bursar.policy import order
+from bursar.policy.agent import AgentPolicy, PolicyBook
 from provider_answers import completion, message, message_events
 from scripted_world import Answer, Scene, ask, chat, stream, whole
 
@@ -102,7 +103,7 @@ async def test_marks_that_stand_inside_a_block_count_too() -> None:
 
 
 async def test_with_prefix_caching_off_nothing_is_marked() -> None:
-    scene = Scene(whole(message()), prefix_cache=False)
+    scene = Scene(whole(message()), policies=PolicyBook(AgentPolicy(prefix_cache=False)))
     body = json.dumps(talk(1)).encode()
     await scene.play(body)
     assert scene.upstream.requests[0].body == body

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from bursar.domain.attribution import DEFAULT, Attribution
+from bursar.domain.prompt import digest
 from bursar.errors import BadRequest
 from bursar.exchange.headers import PREFIX
 
@@ -72,6 +73,22 @@ def chosen_mode(headers: Mapping[str, str], default: str) -> str:
     if mode not in MODES:
         raise BadRequest(f"{mode[:40]!r} is no mode; use one of {', '.join(MODES)}", place=f"{PREFIX}mode")
     return mode
+
+
+def asks_mode(headers: Mapping[str, str]) -> bool:
+    """Whether a call states a mode of its own."""
+    return f"{PREFIX}mode" in headers
+
+
+def is_held_out(attribution: Attribution, per_mille: int) -> bool:
+    """Whether a conversation is one of those that are left as they came: always, or never.
+
+    Args:
+        attribution: Whose it is, and its name.
+        per_mille: Share of conversations that are.
+    """
+    name = f"{attribution.tenant}\0{attribution.conversation}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(digest(name)[:8]) % 1_000 < per_mille
 
 
 def _label(headers: Mapping[str, str], name: str) -> str:

@@ -5,6 +5,7 @@ import msgspec
 from bursar.domain.attribution import Attribution
 from bursar.domain.prices import Price
 from bursar.exchange.arrival import Arrival
+from bursar.policy.agent import AgentPolicy
 from bursar.view.threads import ThreadCall
 from bursar.wire.dialect import Dialect, Request
 
@@ -17,7 +18,9 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         dialect: The dialect it speaks.
         request: Its body, read.
         attribution: Whom it is for; the conversation is always named here.
-        mode: `observe`, `optimise` or `passthrough`.
+        mode: `observe`, `optimise` or `passthrough`; or `holdout`, where the conversation is one of those
+            that are left as they came to compare the others with.
+        policy: What is set for its agent.
         price: The model's price; None where none is known.
         place: Its position in its thread.
     """
@@ -27,5 +30,6 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     request: Request
     attribution: Attribution
     mode: str
+    policy: AgentPolicy
     price: Price | None
     place: ThreadCall

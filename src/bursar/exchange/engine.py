@@ -43,7 +43,7 @@ class EngineOptions:
         mode: Where a call does not say its own.
         admit_unpriced: Whether a model without a price may be called, at unknown cost.
         routing_tasks: Tasks whose calls count as the component `routing`.
-        prefix_cache: Whether cache marks are set.
+        holdout_per_mille: Share of conversations that are left as they came.
         policies: What is set for each agent.
         upstreams: How calls are made, by name of the provider section.
     """
@@ -52,7 +52,7 @@ class EngineOptions:
     mode: str = "optimise"
     admit_unpriced: bool = False
     routing_tasks: frozenset[str] = frozenset()
-    prefix_cache: bool = True
+    holdout_per_mille: int = 0
     policies: PolicyBook = field(default_factory=PolicyBook)
 
 

@@ -9,7 +9,7 @@ from bursar.domain.ledger import Entry
 from bursar.domain.money import usd_text
 from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
 from bursar.errors import BadRequest, UnpricedModel
-from bursar.exchange.arrival import Arrival, attribute, chosen_mode
+from bursar.exchange.arrival import Arrival, asks_mode, attribute, chosen_mode, is_held_out
 from bursar.exchange.call import Call
 from bursar.exchange.costing import Bill, bill_estimated, bill_reported, nothing_billed, unknown_cost
 from bursar.exchange.engine import Engine
@@ -93,7 +93,10 @@ def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effec
         attribution, request.prompt.messages, operation_id=arrival.operation_id, at_s=arrival.at_s
     )
     attribution = attribution.in_conversation(place.thread.conversation)
-    return Call(arrival, dialect, request, attribution, mode, price, place)
+    if options.holdout_per_mille and mode == "optimise" and not asks_mode(arrival.headers):
+        mode = "holdout" if is_held_out(attribution, options.holdout_per_mille) else mode
+    policy = options.policies.for_agent(attribution.tenant, attribution.agent)
+    return Call(arrival, dialect, request, attribution, mode, policy, price, place)
 
 
 def _answer(call: Call, sending: Sending) -> Answer | None:

@@ -30,6 +30,9 @@ from bursar.wire.raw_json import is_null, set_member
 _LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
 _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
 
+# Modes in which techniques are asked, be it only to say what they would have saved.
+_ACTING_MODES = frozenset(("optimise", "observe"))
+
 _CACHE_OPTIONS = "prompt_cache_options"
 
 
@@ -95,7 +98,7 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     options = _cache_options(call)
     as_sent = engine.as_sent.look(came.layout, came.layout.marks, rules, at_s, options)
     habit = _learn(engine, call, came.layout)
-    acts = call.mode != "passthrough"
+    acts = call.mode in _ACTING_MODES
     chosen, faults = (yield from _shorten(engine, call, came)) if acts else (came, ())
     case = _Casing(engine, call, rules, options, habit)
     if chosen is not came and not case.pays(chosen.layout, came.layout):
@@ -144,12 +147,12 @@ def _shorten(
     engine: Engine, call: Call, came: _Version
 ) -> Generator[Effect, Any, tuple[_Version, tuple[str, ...]]]:
     """Return the call with its tool results shortened; as it came where that fails or changes nothing."""
-    policy = engine.options.policies.for_agent(call.attribution.tenant, call.attribution.agent)
+    policy = call.policy
     if policy.tool_results.mode == "off":
         return came, ()
     try:
         # With a history that is rewritten, what a reference points at might not stay.
-        references = policy.tool_results.references and policy.history.tokens is None
+        references = policy.tool_results.references and not policy.history.enabled
         messages = yield from rewrite_results(
             engine.rewritten, call, policy.tool_results, references=references
         )
@@ -226,7 +229,7 @@ class _Casing:
         self._options = options
         self._habit = habit
         self._cache = engine.sent if call.mode == "optimise" else engine.planned
-        self._marks = engine.options.prefix_cache and call.mode != "passthrough"
+        self._marks = call.policy.prefix_cache and call.mode in _ACTING_MODES
 
     def decide(self, layout: Layout) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
         """Let the techniques decide how a version is marked."""

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from bursar.policy.history.options import HistoryOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
+from bursar.wire.output import OutputLimits
 
 
 class ToolResultPolicy(msgspec.Struct, frozen=True):
@@ -28,30 +30,62 @@ class ToolResultPolicy(msgspec.Struct, frozen=True):
         return self.by_tool.get(tool, self.limits if self.mode == "truncate" else None)
 
 
-class HistoryPolicy(msgspec.Struct, frozen=True):
-    """When and how a long history is rewritten.
+class OutputPolicy(msgspec.Struct, frozen=True):
+    """What an agent's model may write.
 
     Attributes:
-        tokens: Where a rewrite begins to be considered; None for never.
+        limits: For every task that has none of its own.
+        by_task: For single tasks.
     """
 
-    tokens: int | None = None
+    limits: OutputLimits = OutputLimits()
+    by_task: Mapping[str, OutputLimits] = msgspec.field(default_factory=dict[str, OutputLimits])
+
+    def limits_for(self, task: str) -> OutputLimits:
+        """Return the limits of a task; the empty name stands for none."""
+        return self.by_task.get(task, self.limits)
 
 
 class AgentPolicy(msgspec.Struct, frozen=True):
-    """Everything that is set for one agent."""
+    """Everything that is set for one agent.
 
+    Attributes:
+        prefix_cache: Whether cache marks are set.
+        tool_results: How tool results are shortened.
+        history: When and how a long history is rewritten.
+        output: What its model may write.
+        response_cache: Which of its calls may be answered from the response cache.
+    """
+
+    prefix_cache: bool = True
     tool_results: ToolResultPolicy = ToolResultPolicy()
-    history: HistoryPolicy = HistoryPolicy()
+    history: HistoryOptions = HistoryOptions()
+    output: OutputPolicy = OutputPolicy()
     response_cache: ResponseCacheOptions = ResponseCacheOptions()
 
 
 class PolicyBook(msgspec.Struct, frozen=True):
-    """The policies of all agents."""
+    """The policies of all agents.
+
+    Attributes:
+        default: Of those that nothing is said about.
+        by_tenant: Of all agents of a tenant.
+        by_agent: Of an agent, whatever its tenant.
+        by_both: Of a tenant's agent, by the two names.
+    """
 
     default: AgentPolicy = AgentPolicy()
+    by_tenant: Mapping[str, AgentPolicy] = msgspec.field(default_factory=dict[str, AgentPolicy])
+    by_agent: Mapping[str, AgentPolicy] = msgspec.field(default_factory=dict[str, AgentPolicy])
+    by_both: Mapping[tuple[str, str], AgentPolicy] = msgspec.field(
+        default_factory=dict[tuple[str, str], AgentPolicy]
+    )
 
     def for_agent(self, tenant: str, agent: str) -> AgentPolicy:
         """Return what is set for a tenant's agent."""
-        del tenant, agent
-        return self.default
+        return (
+            self.by_both.get((tenant, agent))
+            or self.by_agent.get(agent)
+            or self.by_tenant.get(tenant)
+            or self.default
+        )

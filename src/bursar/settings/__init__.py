@@ -6,15 +6,18 @@ APIs. Reading the file happens here and nowhere else; `load` names file, key and
 
 import difflib
 import tomllib
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from bursar.errors import BadSetting
+from bursar.settings.agents import AgentSection, Layers, PrefixCache
 from bursar.settings.prices import PriceSection
+from bursar.settings.sections import Section
 
 Mode = Literal["observe", "optimise", "passthrough"]
 
@@ -25,6 +28,23 @@ PUBLIC_BASE_URLS = {
     "anthropic": "https://api.anthropic.com",
     "openai": "https://api.openai.com/v1",
 }
+
+
+def _read_share(value: Any) -> int:
+    """Read a share between 0 and 0.5 as a whole number per mille."""
+    try:
+        share = Decimal(str(value)) * 1000 if not isinstance(value, bool) else None
+    except InvalidOperation:
+        share = None
+    if share is None or not share.is_finite() or not 0 <= share <= 500 or share != int(share):
+        raise PydanticCustomError(
+            "share", "Input should be a share from 0 to 0.5 with up to three places, such as 0.05"
+        )
+    return int(share)
+
+
+Share = Annotated[int, BeforeValidator(_read_share)]
+"""A share, per mille."""
 
 
 def _check_url(url: str) -> str:
@@ -46,12 +66,6 @@ def _check_url(url: str) -> str:
     return url
 
 
-class Section(BaseModel):
-    """A table of bursar.toml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Server(Section):
     """`[server]`: where the gateway listens, and what it takes."""
 
@@ -62,10 +76,19 @@ class Server(Section):
 
 
 class Storage(Section):
-    """`[storage]`: where the ledger lies, and what to do while it cannot be written."""
+    """`[storage]`: where the ledger and the working content lie, and what to do while the ledger fails.
+
+    Attributes:
+        dir: The directory.
+        on_store_failure: Whether calls are refused or admitted while the ledger cannot be written.
+        content_bytes_max: What the working content (answers, summaries, full tool results) may take.
+        content_key_env: Environment variable with the key that seals it; absent: it is not sealed.
+    """
 
     dir: str = "bursar-data"
     on_store_failure: Literal["refuse", "admit"] = "refuse"
+    content_bytes_max: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 1 << 30
+    content_key_env: str | None = None
 
 
 class Provider(Section):
@@ -97,12 +120,6 @@ class Providers(Section):
     openai: Provider = Provider()
 
 
-class PrefixCache(Section):
-    """`[prefix_cache]`: the provider's prompt cache, used where it pays."""
-
-    enabled: bool = True
-
-
 class Settings(Section):
     """All of bursar.toml.
 
@@ -111,6 +128,10 @@ class Settings(Section):
             leaves them untouched and only meters.
         unpriced: Whether a call to a model without a price is refused, or admitted at unknown cost.
         routing_tasks: Tasks whose calls count as the component `routing`.
+        holdout: Share of conversations that are left as they came, to compare the others with; at most 0.5.
+        defaults: What is on for everybody,
+        tenants: for a tenant's agents,
+        agents: and for an agent, or a tenant's agent (`"TENANT/NAME"`).
     """
 
     mode: Mode = "optimise"
@@ -119,8 +140,33 @@ class Settings(Section):
     server: Server = Server()
     storage: Storage = Storage()
     providers: Providers = Providers()
+    holdout: Share = 0
+    defaults: AgentSection = AgentSection()
+    tenants: dict[str, AgentSection] = Field(default_factory=dict)
+    agents: dict[str, AgentSection] = Field(default_factory=dict)
     prefix_cache: PrefixCache = PrefixCache()
     prices: PriceSection = Field(default_factory=PriceSection)
+
+    @property
+    def layers(self) -> Layers:
+        """What is on, and for whom."""
+        defaults = self.defaults
+        if self.prefix_cache.enabled is not None and defaults.prefix_cache.enabled is None:
+            defaults = defaults.model_copy(update={"prefix_cache": self.prefix_cache})
+        return Layers(defaults, self.tenants, self.agents)
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> "Settings":
+        layers = self.layers
+        for tenant, agent in layers.pairs():
+            try:
+                layers.merged(tenant, agent)
+            except ValidationError as error:
+                places = " and ".join(layer.place for layer in layers.of(tenant, agent)[-2:])
+                raise PydanticCustomError(
+                    "layers", "{places}: {why}", {"places": places, "why": error.errors()[0]["msg"]}
+                ) from None
+        return self
 
 
 def base_url(name: str, provider: Provider) -> str:
@@ -186,7 +232,12 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
     model: Any = Settings
     for part in location:
         field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
+        if field is not None:
+            model = field.annotation
+            continue
+        # A table whose keys are names that the operator chose: all of its members are alike.
+        members = get_args(model)
+        if get_origin(model) is not dict:
             return []
-        model = field.annotation
+        model = members[1]
     return list(getattr(model, "model_fields", {}))

@@ -7,7 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bursar.adapters.clock import WallClock
+from bursar.adapters.content.file import Room
 from bursar.adapters.content.opening import open_content
+from bursar.adapters.content.sealing import AesGcmSeal, read_key
+from bursar.adapters.content.sqlite import ContentOptions
 from bursar.adapters.ids import TimeOrderedIds
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.adapters.metrics import Metrics
@@ -19,7 +22,7 @@ from bursar.drivers.asynchronous import World
 from bursar.errors import BadSetting
 from bursar.gateway.app import Gateway, GatewayOptions
 from bursar.gateway.health import Health
-from bursar.settings import Provider, Settings, base_url
+from bursar.settings import Provider, Settings, Storage, base_url
 from bursar.wiring.engine import build_engine, providers_of
 
 
@@ -38,7 +41,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         )
     clock = WallClock(time_scale)
     ledger = SqliteLedger.open(Path(settings.storage.dir))
-    content = open_content(Path(settings.storage.dir))
+    content = open_content(Path(settings.storage.dir), _content_options(settings.storage))
     retained = RetainedLedger(ledger, clock)
     providers = providers_of(settings)
     timers = CoarseTimers()
@@ -73,6 +76,26 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     )
 
 
+def _content_options(storage: Storage) -> ContentOptions:
+    room = Room(storage.content_bytes_max)
+    name = storage.content_key_env
+    if name is None:
+        return ContentOptions(room)
+    place = "storage.content_key_env"
+    text = _from_environment(name, place, "content is kept unsealed")
+    return ContentOptions(room, seal=AesGcmSeal(read_key(text, f"{place}: {name}")))
+
+
+def _from_environment(name: str, place: str, otherwise: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        raise BadSetting(
+            f"the environment variable {name} is not set; set it, or remove this setting so that {otherwise}",
+            place=place,
+        )
+    return value
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine's own loopback, by name or address."""
     if host.lower() == "localhost":
@@ -95,12 +118,9 @@ def _provider_keys(settings: Settings) -> dict[str, str]:
     for name, provider in providers_of(settings).items():
         if provider.api_key_env is None:
             continue
-        key = os.environ.get(provider.api_key_env, "")
-        if not key:
-            raise BadSetting(
-                f"the environment variable {provider.api_key_env} is not set; set it, or remove this setting "
-                "so that each client's own key passes through",
-                place=f"providers.{name}.api_key_env",
-            )
-        keys[name] = key
+        keys[name] = _from_environment(
+            provider.api_key_env,
+            f"providers.{name}.api_key_env",
+            "each client's own key passes through",
+        )
     return keys

@@ -41,7 +41,9 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant(
 
 
 def test_where_nothing_is_alike_the_known_keys_are_listed() -> None:
-    assert "known here: dir, on_store_failure" in refusal({"storage": {"zzz": 1}})
+    assert "known here: content_bytes_max, content_key_env, dir, on_store_failure" in refusal(
+        {"storage": {"zzz": 1}}
+    )
 
 
 @pytest.mark.parametrize(
