@@ -152,7 +152,6 @@ def case_of(request: Request, warm: bool, offer: SummaryOffer | None, calls_to_c
     layout = lay_out(request.prompt, scope=b"s", ratios=RATIOS)
     return HistoryCase(
         layout=layout,
-        cuts=cut_points(request.prompt.messages),
         pricing=Pricing(lambda _: RATES, TokenClass.CACHE_WRITE_5M),
         readable=lambda tokens: tokens if warm else 0,
         outlook=Outlook(calls_to_come),
@@ -219,7 +218,6 @@ def test_a_second_step_takes_the_place_of_the_first_and_is_valid_too(
     case = case_of(rewritten, warm=False, offer=SummaryOffer(5, 1), calls_to_come=50)
     again = HistoryCase(
         layout=case.layout,
-        cuts=case.cuts,
         pricing=case.pricing,
         readable=case.readable,
         outlook=case.outlook,

@@ -14,6 +14,7 @@ of their raw bytes (`PieceMemo`).
     drafts, memo            pieces before their texts are counted, and after
     content, images         what kind of text a text is; what images and documents take
     sse, holding, received  a stream cut into events; its terminal event held back; what has arrived
+    condensing              history in fewer tokens: tool results masked, older messages summarised
     transcripts, transcript_messages      recorded conversations as requests and answers
 
 A body that cannot be read raises `BadRequest` with the path of the offending field, and nothing else; an

@@ -20,7 +20,6 @@ from bursar.policy.history.decision import (
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.history.outlook import Outlook, Pricing
 from bursar.policy.history.summary import price_summary
-from bursar.wire.condensing.cuts import cut_points
 
 RATIOS = TokenRatios("o200k", dict.fromkeys(ContentClass, 1000), Basis.EXACT)
 # In nusd per million tokens, a token costs i = 1,000,000, r = 100,000, w = 1,250,000 millionths.
@@ -73,7 +72,6 @@ TALK = laid_out(*[("user", 500), ("say", 500)] * 10, ("user", 500))
 def case(layout: Layout = AGENT, **changes: Any) -> HistoryCase:
     known: dict[str, Any] = {
         "layout": layout,
-        "cuts": cut_points(layout.prompt.messages),
         "pricing": Pricing(lambda _: RATES, TokenClass.CACHE_WRITE_5M),
         "readable": COLD,
         "outlook": Outlook(calls=10),
@@ -231,6 +229,12 @@ def test_only_the_calls_before_the_next_rewriting_count() -> None:
     # From 5,260 tokens, 2,000 more with each call: 5,260, 7,260, 9,260, then it is due again.
     growing = decide(options(), readable=COLD, outlook=Outlook(100, growth_tokens=2_000))
     assert growing.expected_nusd == round(9_940 * (1.25 + 2 * 0.1))
+
+
+def test_a_prompt_that_stays_beyond_the_threshold_counts_up_to_where_a_next_step_is_large_enough() -> None:
+    # 5,260 tokens are left; a next step takes out 500 at least, so it is due at 5,760: after 6 calls.
+    growing = decide(options(5_000), readable=COLD, outlook=Outlook(100, growth_tokens=100))
+    assert growing.expected_nusd == round(9_940 * (1.25 + 5 * 0.1))
 
 
 # The limit

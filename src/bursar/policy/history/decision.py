@@ -14,6 +14,7 @@ so that the next is many turns away.
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from bursar.domain.money import divide_half_even
 from bursar.policy.history.candidates import Candidate, Prospect
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.history.outlook import MILLIONTHS, Outlook, Pricing
+from bursar.wire.condensing.cuts import cut_points
 
 _SURETY = 2
 
@@ -77,7 +79,6 @@ class HistoryCase:
 
     Attributes:
         layout: Its prompt as it would go out: what was rewritten at earlier turns is rewritten here.
-        cuts: Before which of its messages history may be cut (`wire.condensing.cuts`).
         kept: Which of its messages stay verbatim. What a summary left standing is among them.
         shift: How many messages more the client's own conversation has before any of these; 0 unless a
             summary stands in it.
@@ -90,7 +91,6 @@ class HistoryCase:
     """
 
     layout: Layout
-    cuts: tuple[int, ...]
     pricing: Pricing
     readable: Callable[[int], int]
     outlook: Outlook
@@ -118,7 +118,7 @@ def decide_history(case: HistoryCase, options: HistoryOptions) -> HistoryPlan:
         return _Choice(case, options, limit).must_fit(limit)
     if options.tokens is None or total < options.tokens:
         return msgspec.structs.replace(as_it_is, reason="the prompt is short enough")
-    return _Choice(case, options, limit).pays(options.tokens)
+    return _Choice(case, options, limit).pays()
 
 
 class _Saving(NamedTuple):
@@ -144,14 +144,15 @@ class _Choice:
         self._prospect = Prospect(case.layout, case.kept, case.summary_tokens)
         self._recent_tokens = options.recent(limit)
         self._recent = self._prospect.recent_start(self._recent_tokens)
-        self._bound = limit if options.tokens is None else options.tokens
+        self._bound = (limit or 0) if options.tokens is None else options.tokens
+        # What a step must take out at least, and so what must come in before the next.
+        self._least = max((self._bound - self._recent_tokens) // 2, 1)
 
-    def pays(self, threshold: int) -> HistoryPlan:
+    def pays(self) -> HistoryPlan:
         """Return the way that saves most, if it is worth it."""
         total = self._prospect.total_tokens
         as_it_is = HistoryPlan(HistoryKind.NONE, "too little would be gone", tokens=total)
-        least = max((threshold - self._recent_tokens) // 2, 1)
-        large = [way for way in self._gentle() if total - way.tokens >= least and not way.dropped]
+        large = [way for way in self._gentle(drops=False) if total - way.tokens >= self._least]
         if not large:
             return as_it_is
         savings = [(saving, way) for way in large if (saving := self._saving(way)) is not None]
@@ -165,11 +166,11 @@ class _Choice:
 
     def must_fit(self, limit: int) -> HistoryPlan:
         """Return the cheapest way that fits; the shortest where none does."""
-        gentle, harsh = list(self._gentle()), list(self._harsh())
+        gentle, harsh = list(self._gentle(drops=True)), list(self._harsh())
         fitting = [way for way in gentle if way.tokens <= limit]
-        kind = [way for way in fitting if not way.dropped]
+        milder = [way for way in fitting if not way.dropped]
         if fitting:
-            best = max(kind or fitting, key=self._worth)
+            best = max(milder or fitting, key=self._worth)
         else:
             best = next((way for way in harsh if way.tokens <= limit), None)
         if best is not None:
@@ -182,21 +183,29 @@ class _Choice:
         plan = self._plan(shortest, f"nothing makes it fit into {limit:,} tokens")
         return msgspec.structs.replace(plan, fits=False)
 
-    def _gentle(self) -> Iterator[Candidate]:
-        """Yield the ways that leave the recent part alone; a mask before a summary."""
+    @cached_property
+    def _cuts(self) -> tuple[int, ...]:
+        return cut_points(self._case.layout.prompt.messages)
+
+    def _gentle(self, *, drops: bool) -> Iterator[Candidate]:
+        """Yield the ways that leave the recent part alone, a mask before a summary.
+
+        Args:
+            drops: Whether messages may be dropped where no summary can take their place.
+        """
         masked = self._prospect.mask(min(self._recent, self._prospect.last_question()))
         if masked is not None:
             yield masked
-        cut = max([cut for cut in self._case.cuts if cut <= self._recent], default=0)
-        replaced = self._replace(cut)
-        if replaced is not None:
-            yield replaced
+        if drops or self._case.offer is not None:
+            replaced = self._replace(max([cut for cut in self._cuts if cut <= self._recent], default=0))
+            if replaced is not None:
+                yield replaced
 
     def _harsh(self) -> Iterator[Candidate]:
         """Yield the ways that do not, those that leave most of it alone first."""
         last = self._prospect.last_question()
-        later = [cut for cut in self._case.cuts if cut > self._recent]
-        earlier = [cut for cut in self._case.cuts if cut <= self._recent][-1:]
+        later = [cut for cut in self._cuts if cut > self._recent]
+        earlier = [cut for cut in self._cuts if cut <= self._recent][-1:]
         ways = [self._prospect.mask(last), *(self._replace(cut) for cut in later)]
         # Whatever is left behind the summary can be masked as well.
         ways += [self._replace(cut, last) for cut in (*earlier, *later)]
@@ -215,7 +224,7 @@ class _Choice:
         """Return what a way saves; None where a price is unknown."""
         case, total = self._case, self._prospect.total_tokens
         pricing, output = case.pricing, case.outlook.output_tokens
-        outlook = case.outlook.until(way.tokens, self._bound)
+        outlook = case.outlook.until(way.tokens, max(self._bound, way.tokens + self._least))
         read = min(case.readable(total), total)
         read_then = min(case.readable(way.unchanged_tokens), way.unchanged_tokens)
         now = pricing.this_call(total, read, output)

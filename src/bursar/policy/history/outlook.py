@@ -27,10 +27,10 @@ class Outlook(msgspec.Struct, frozen=True, gc=False):
     growth_tokens: int = 0
     output_tokens: int = 0
 
-    def until(self, prompt_tokens: int, bound_tokens: int | None) -> "Outlook":
+    def until(self, prompt_tokens: int, bound_tokens: int) -> "Outlook":
         """Return the outlook up to the call at which a prompt, now of this length, outgrows a bound."""
         calls = min(self.calls, _CALLS_MAX)
-        if bound_tokens is not None and self.growth_tokens > 0:
+        if self.growth_tokens > 0:
             calls = min(calls, 1 + (bound_tokens - prompt_tokens) // self.growth_tokens)
         return Outlook(max(calls, 1), self.growth_tokens, self.output_tokens)
 

@@ -1,10 +1,11 @@
 """Messages of Anthropic's Messages API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bursar.domain.prompt import BlockKind, Role
 from bursar.wire import raw_json as raw
-from bursar.wire.condensing.spoken import Part, Spoken
+from bursar.wire.condensing.spoken import Part, Spoken, Turn
+from bursar.wire.condensing.wording import BRIDGE
 
 _ROLES = {"assistant": Role.ASSISTANT, "system": Role.SYSTEM}
 
@@ -15,8 +16,6 @@ _CITED = b'"citations"'
 
 class AnthropicForm:
     """Fills `Form` for Anthropic's Messages API."""
-
-    alternates = True
 
     def read(self, message: bytes) -> Spoken:
         """Read a message; see `Form.read`."""
@@ -38,9 +37,27 @@ class AnthropicForm:
         """Return a user's message; see `Form.user_message`."""
         return b'{"role":"user","content":[' + _text_block(raw.encode(text)) + b"]}"
 
-    def join(self, first: bytes, second: bytes) -> bytes:
-        """Return one user's message with the content of two; see `Form.join`."""
-        return raw.set_member(first, "content", raw.join_array([*_blocks(first), *_blocks(second)]))
+    def arrange(self, turns: Sequence[Turn]) -> list[bytes]:
+        """Let user and assistant take turns where messages meet; see `Form.arrange`.
+
+        Two messages of a user become one. Between two of the assistant a user says that something is
+        missing, since joined they would be an answer that the model never gave.
+        """
+        arranged: list[Turn] = []
+        for turn in turns:
+            last = arranged[-1] if arranged else None
+            if last is None or turn.follows(last) or turn.role is not last.role or turn.role is Role.SYSTEM:
+                arranged.append(turn)
+            elif turn.role is Role.USER:
+                arranged[-1] = Turn(Role.USER, _join(last.content, turn.content), turn.number)
+            else:
+                arranged += (Turn(Role.USER, self.user_message(BRIDGE), None), turn)
+        return [turn.content for turn in arranged]
+
+
+def _join(first: bytes, second: bytes) -> bytes:
+    """Return one message with the content of two."""
+    return raw.set_member(first, "content", raw.join_array([*_blocks(first), *_blocks(second)]))
 
 
 def _read_block(value: raw.Slice) -> Part:
@@ -91,8 +108,7 @@ def _blocks(message: bytes) -> list[raw.Slice]:
     content = raw.read_object(message, "")["content"]
     if not raw.is_text(content):
         return [*raw.read_array(content, "content")]
-    # The provider refuses a block of empty text, where it lets an empty string pass.
-    return [_text_block(bytes(content))] if raw.read_text(content, "content") else []
+    return [_text_block(bytes(content))]
 
 
 def _text_block(text: bytes) -> bytes:

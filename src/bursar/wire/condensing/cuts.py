@@ -17,26 +17,19 @@ def cut_points(messages: Sequence[Piece]) -> tuple[int, ...]:
         messages: A conversation that its provider would take, without the leading system messages.
     """
     cuts: list[int] = []
-    thought = False
+    # Of the message before: whether it calls tools, and whether it holds results. Of the answer under way:
+    # whether it thought.
+    called, answered, thought = False, False, False
     for number, message in enumerate(messages):
-        kinds = [block.kind for block in message.blocks]
-        answers_calls = message.role is Role.TOOL or BlockKind.TOOL_RESULT in kinds
-        if message.role is Role.USER and not answers_calls:
+        role, kinds = message.role, [block.kind for block in message.blocks]
+        results = role is Role.TOOL or BlockKind.TOOL_RESULT in kinds
+        asks = role is Role.USER and not results
+        if asks:
             thought = False
-        if number and not answers_calls:
-            before = messages[number - 1]
-            if _may_cut(before, message, starts_whole=not thought or kinds[0] is BlockKind.THINKING):
+        if number and not results and not called:
+            goes_on = answered and role is Role.ASSISTANT
+            if asks or (goes_on and (not thought or kinds[0] is BlockKind.THINKING)):
                 cuts.append(number)
+        called, answered = BlockKind.TOOL_CALL in kinds, results
         thought = thought or BlockKind.THINKING in kinds
     return tuple(cuts)
-
-
-def _may_cut(before: Piece, message: Piece, *, starts_whole: bool) -> bool:
-    """Whether history may be cut between two messages, of which the second holds no results."""
-    kinds = [block.kind for block in before.blocks]
-    if BlockKind.TOOL_CALL in kinds:
-        return False
-    if message.role is Role.USER:
-        return True
-    goes_on = before.role is Role.TOOL or BlockKind.TOOL_RESULT in kinds
-    return message.role is Role.ASSISTANT and goes_on and starts_whole

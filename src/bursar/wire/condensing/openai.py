@@ -1,10 +1,10 @@
 """Messages of OpenAI's Chat Completions API."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bursar.domain.prompt import BlockKind, Role
 from bursar.wire import raw_json as raw
-from bursar.wire.condensing.spoken import Part, Spoken
+from bursar.wire.condensing.spoken import Part, Spoken, Turn
 
 _ROLES = {
     "system": Role.SYSTEM,
@@ -18,8 +18,6 @@ _KINDS = {"text": BlockKind.TEXT, "image_url": BlockKind.IMAGE}
 
 class OpenAIForm:
     """Fills `Form` for OpenAI's Chat Completions API."""
-
-    alternates = False
 
     def read(self, message: bytes) -> Spoken:
         """Read a message; see `Form.read`."""
@@ -41,9 +39,9 @@ class OpenAIForm:
         """Return a user's message; see `Form.user_message`."""
         return b'{"role":"user","content":' + raw.encode(text) + b"}"
 
-    def join(self, first: bytes, second: bytes) -> bytes:
-        """Return one user's message with the content of two; see `Form.join`."""
-        return raw.set_member(first, "content", raw.join_array([*_parts(first), *_parts(second)]))
+    def arrange(self, turns: Sequence[Turn]) -> list[bytes]:
+        """Return the messages as they are: any may follow any; see `Form.arrange`."""
+        return [turn.content for turn in turns]
 
 
 def _read_content(members: raw.RawObject) -> Iterator[Part]:
@@ -95,10 +93,3 @@ def _read_calls(members: raw.RawObject) -> Iterator[Part]:
             call_id=raw.optional_text(call, "id"),
             name=raw.optional_text(detail, "name"),
         )
-
-
-def _parts(message: bytes) -> list[raw.Slice]:
-    content = raw.read_object(message, "")["content"]
-    if raw.is_text(content):
-        return [b'{"type":"text","text":' + bytes(content) + b"}"]
-    return [*raw.read_array(content, "content")]

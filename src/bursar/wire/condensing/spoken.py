@@ -45,13 +45,26 @@ class Spoken(msgspec.Struct, frozen=True, gc=False):
         return any(part.kind is BlockKind.TOOL_RESULT for part in self.parts)
 
 
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """A message of a conversation that is put together anew.
+
+    Attributes:
+        role: Who speaks.
+        content: The message's raw JSON.
+        number: Its number in the conversation as it was; None where it is new.
+    """
+
+    role: Role
+    content: bytes
+    number: int | None
+
+    def follows(self, other: "Turn") -> bool:
+        """Whether it came right after another all along."""
+        return other.number is not None and self.number == other.number + 1
+
+
 class Form(Protocol):
     """How a dialect writes messages."""
-
-    @property
-    def alternates(self) -> bool:
-        """Whether user and assistant are to take turns."""
-        ...
 
     def read(self, message: bytes) -> Spoken:
         """Read a message.
@@ -69,8 +82,8 @@ class Form(Protocol):
         """Return a user's message that says a text, which is not empty."""
         ...
 
-    def join(self, first: bytes, second: bytes) -> bytes:
-        """Return one user's message with the content of two."""
+    def arrange(self, turns: Sequence[Turn]) -> list[bytes]:
+        """Return messages so that those which did not stand beside each other before now may."""
         ...
 
 
