@@ -41,6 +41,8 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         return _refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
     plan = yield from make_plan(engine, call)
     own = _own_headers(call)
+    if plan.max_tokens is not None:
+        own["x-bursar-max-tokens"] = str(plan.max_tokens)
     sending = yield from send(
         call,
         engine.options.upstreams[arrival.upstream],

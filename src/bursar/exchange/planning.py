@@ -1,6 +1,8 @@
 """What goes upstream, and what the caches will make of it."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -23,6 +25,7 @@ from bursar.policy.order import decide
 from bursar.policy.prefix_cache import is_cheaper
 from bursar.view.rhythm import Prior, Return
 from bursar.wire.dialect import Edits, Request
+from bursar.wire.output import limit_output
 from bursar.wire.raw_json import is_null, set_member
 
 # Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
@@ -60,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         sent: What the provider's cache is expected to make of `body`.
         stages: The way from the client's own request to the plan, technique by technique. The first is the
             baseline: the request as it came.
+        max_tokens: The output limit, where it was lowered; else None.
         planned: In observe mode, the plan's prompt, and what the cache would have made of it, had all plans
             gone out.
         faults: Techniques that failed, so that the call goes out without them.
@@ -72,6 +76,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     stages: tuple[Stage, ...]
     planned: tuple[Layout, CacheOutcome] | None
     faults: tuple[str, ...]
+    max_tokens: int | None = None
 
 
 class _Version(msgspec.Struct, frozen=True, gc=False):
@@ -96,21 +101,18 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     rules = _rules(engine, call)
     came = _Version(call.request, _lay_out(engine, call, call.request, b""))
     options = _cache_options(call)
-    as_sent = engine.as_sent.look(came.layout, came.layout.marks, rules, at_s, options)
     habit = _learn(engine, call, came.layout)
     acts = call.mode in _ACTING_MODES
-    chosen, faults = (yield from _shorten(engine, call, came)) if acts else (came, ())
+    limited, faults = _limit_output(engine, call, came) if acts else (came, ())
+    chosen, more_faults = (yield from _shorten(engine, call, limited)) if acts else (limited, ())
+    faults += more_faults
     case = _Casing(engine, call, rules, options, habit)
-    if chosen is not came and not case.pays(chosen.layout, came.layout):
-        chosen = came
+    if chosen is not limited and not case.pays(chosen.layout, limited.layout):
+        chosen = limited
     decisions, more_faults = case.decide(chosen.layout)
-    stages = [Stage(Technique.PREFIX_CACHE, came.layout, as_sent)]
-    if chosen is not came:
-        shortened = engine.as_sent.look(chosen.layout, chosen.layout.marks, rules, at_s, options)
-        stages = [
-            Stage(Technique.TOOL_RESULTS, came.layout, as_sent),
-            Stage(Technique.PREFIX_CACHE, chosen.layout, shortened),
-        ]
+    look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)
+    path = ((Technique.OUTPUT, came.layout), (Technique.TOOL_RESULTS, limited.layout))
+    stages = _stages((*path, (Technique.PREFIX_CACHE, chosen.layout)), look)
     faults += more_faults
     if call.mode != "optimise":
         sent = engine.sent.look(came.layout, came.layout.marks, rules, at_s, options)
@@ -119,17 +121,36 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
             marks, plan_options = _with_decisions(chosen.layout, options, decisions)
             outcome = engine.planned.look(chosen.layout, marks, rules, at_s, plan_options)
             planned = chosen.layout, outcome
-        return Plan(came.layout, rules, call.arrival.body, sent, tuple(stages), planned, faults)
+        return Plan(came.layout, rules, call.arrival.body, sent, stages, planned, faults)
     body, written = _write(call, chosen, decisions)
     marks, sent_options = chosen.layout.marks, options
     if written is None:
         marks, sent_options = _with_decisions(chosen.layout, options, decisions)
     else:
         faults += (written,)
-        chosen, stages = came, [Stage(Technique.PREFIX_CACHE, came.layout, as_sent)]
-        marks = came.layout.marks
+        chosen, marks = came, came.layout.marks
+        stages = _stages(((Technique.PREFIX_CACHE, came.layout),), look)
     sent = engine.sent.look(chosen.layout, marks, rules, at_s, sent_options)
-    return Plan(chosen.layout, rules, body, sent, tuple(stages), None, faults)
+    lowered = chosen.request.max_tokens if chosen.request.max_tokens != call.request.max_tokens else None
+    return Plan(chosen.layout, rules, body, sent, stages, None, faults, lowered)
+
+
+def _stages(
+    path: Sequence[tuple[Technique, Layout]], look: Callable[[Layout, Mapping[int, Mark]], CacheOutcome]
+) -> tuple[Stage, ...]:
+    """Return the stages of a plan; a technique that left the prompt as it was has none, but for the last.
+
+    Args:
+        path: The techniques in the order in which they act, each with the prompt that it acted on.
+        look: Says what the provider's cache makes of a prompt with marks.
+    """
+    stages = [
+        Stage(technique, layout, look(layout, layout.marks))
+        for (technique, layout), (_, after) in pairwise(path)
+        if after is not layout
+    ]
+    technique, layout = path[-1]
+    return (*stages, Stage(technique, layout, look(layout, layout.marks)))
 
 
 def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
@@ -141,6 +162,23 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
     if plan.planned is not None:
         layout, outcome = plan.planned
         engine.planned.keep(layout, outcome, plan.rules, at_s)
+
+
+def _limit_output(engine: Engine, call: Call, came: _Version) -> tuple[_Version, tuple[str, ...]]:
+    """Return the call with what its model may write limited, where the operator asked for that."""
+    limits = call.policy.output.limits_for(call.attribution.task)
+    if limits.is_empty:
+        return came, ()
+    try:
+        fields = limit_output(call.request, limits)
+        if not fields:
+            return came, ()
+        request = call.dialect.with_fields(call.request, fields)
+    except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
+        return came, (Technique.OUTPUT.value,)
+    # What changes how a model thinks may keep its prompt from the cache.
+    same = request.prompt == call.request.prompt
+    return _Version(request, came.layout if same else _lay_out(engine, call, request, b"limited")), ()
 
 
 def _shorten(
@@ -158,7 +196,7 @@ def _shorten(
         )
         if messages is None:
             return came, ()
-        reading = call.dialect.reread(call.request, messages, engine.memo)
+        reading = call.dialect.reread(came.request, messages, engine.memo)
         counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
         request = reading.finish(counts)
         return _Version(request, _lay_out(engine, call, request, b"shortened")), ()

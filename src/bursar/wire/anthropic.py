@@ -120,6 +120,18 @@ class AnthropicMessages:
 
         return Reading(texts=reader.texts(), finish=finish)
 
+    def with_fields(self, request: Request, fields: Mapping[str, bytes]) -> Request:
+        """Return a request with other top-level fields; see `Dialect.with_fields`."""
+        fields = {**request.fields, **fields}
+        return msgspec.structs.replace(
+            request,
+            fields=fields,
+            max_tokens=_read_head(fields).max_tokens,
+            prompt=msgspec.structs.replace(
+                request.prompt, messages_salt=_messages_salt(fields, request.features)
+            ),
+        )
+
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
         fields = {**request.fields, **edits.fields}

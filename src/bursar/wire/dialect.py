@@ -172,6 +172,15 @@ class Dialect(Protocol):
         """
         ...
 
+    def with_fields(self, request: Request, fields: Mapping[str, bytes]) -> Request:
+        """Return a request with other top-level fields, none of which holds pieces of the prompt.
+
+        Args:
+            request: The request.
+            fields: Raw JSON by name, as the dialect allows it.
+        """
+        ...
+
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the request's body with the edits applied.
 

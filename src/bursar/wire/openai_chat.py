@@ -93,6 +93,11 @@ class OpenAIChat:
 
         return Reading(texts=reader.texts(), finish=finish)
 
+    def with_fields(self, request: Request, fields: Mapping[str, bytes]) -> Request:
+        """Return a request with other top-level fields; see `Dialect.with_fields`."""
+        fields = {**request.fields, **fields}
+        return msgspec.structs.replace(request, fields=fields, max_tokens=_read_head(fields).max_tokens)
+
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
         fields = {**request.fields, **edits.fields}
