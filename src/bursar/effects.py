@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from bursar.domain.ledger import Entry
+from bursar.policy.response_cache import KeptAnswer
 from bursar.policy.tool_results.shortening import Job
 from bursar.ports import ContentKey, UpstreamRequest
 from bursar.wire.dialect import StreamMeter
@@ -38,6 +39,26 @@ class Keep(msgspec.Struct, frozen=True):
     key: ContentKey
     content: bytes
     ttl_s: float
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Join the identical call in flight, or lead.
+
+    Resumed with the `KeptAnswer` that its leader shared, with None where this call leads or goes alone, or
+    with `Left`.
+    """
+
+    key: bytes
+
+
+class Left(msgspec.Struct, frozen=True):
+    """The client left while its call waited for another."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Give an answer to those who wait for this call. Resumed with how many those were."""
+
+    answer: KeptAnswer
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -128,7 +149,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 Sent = Whole | Ended | Cut | Aborted | Unreachable
-Effect = Count | Shorten | LookUp | Keep | Pause | Send | Record
+Effect = Count | Shorten | LookUp | Keep | Join | Share | Pause | Send | Record
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -4,23 +4,27 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from bursar.domain.ledger import Entry
+from bursar.drivers.joining import InFlight, Lead
 from bursar.effects import (
     Aborted,
     Count,
     Cut,
     Effect,
     Ended,
+    Join,
     Keep,
+    Left,
     LookUp,
     Pause,
     Record,
     Reply,
     Send,
     Sent,
+    Share,
     Shorten,
     Times,
     Unreachable,
@@ -28,6 +32,7 @@ from bursar.effects import (
 )
 from bursar.errors import StoreFailed, UpstreamFailed
 from bursar.exchange.headers import for_client
+from bursar.policy.response_cache import KeptAnswer
 from bursar.policy.tool_results.parts import Part
 from bursar.policy.tool_results.shortening import shorten
 from bursar.ports import (
@@ -72,6 +77,7 @@ class World:
     ids: OperationIds
     timers: Timers
     content: ContentStore
+    in_flight: InFlight[KeptAnswer] = field(default_factory=InFlight[KeptAnswer])
 
 
 class CallDriver:
@@ -86,6 +92,7 @@ class CallDriver:
         self._world = world
         self._client = client
         self._response: UpstreamResponse | None = None
+        self._lead: Lead[KeptAnswer] | None = None
         self._interrupted = False
         self._sent = False
         self.streaming = False
@@ -104,6 +111,10 @@ class CallDriver:
         except BaseException:
             self._drop()
             raise
+        finally:
+            if self._lead is not None:
+                # Whoever waits for a call that brought nothing must not wait for ever.
+                self._lead.give_up()
         if self._interrupted:
             self._drop()
             raise asyncio.CancelledError
@@ -144,6 +155,10 @@ class CallDriver:
                 case Keep():
                     now_s = self._world.clock.now()
                     result = await self._world.content.put(effect.key, effect.content, effect.ttl_s, now_s)
+                case Join():
+                    result = await self._join(effect.key)
+                case Share():
+                    result = self._lead.share(effect.answer) if self._lead is not None else 0
                 case Pause():
                     result = await self._pause(effect.seconds)
 
@@ -164,6 +179,18 @@ class CallDriver:
     def _shorten_all(self, effect: Shorten) -> list[Part]:
         count = self._world.tokenizer.count
         return [shorten(job, lambda text: count([text])[0]) for job in effect.jobs]
+
+    async def _join(self, key: bytes) -> KeptAnswer | Left | None:
+        with _Watch(self._client, self._world.timers) as watch:
+            try:
+                joined = await self._world.in_flight.join(key)
+            except asyncio.CancelledError:
+                self._absorb(watch)
+                return Left()
+        if isinstance(joined, Lead):
+            self._lead = joined
+            return None
+        return joined
 
     async def _pause(self, seconds: float) -> float | None:
         """Wait; None says that the client left meanwhile."""

@@ -12,6 +12,7 @@ from bursar.effects import (
     Cut,
     Effect,
     Ended,
+    Join,
     Keep,
     LookUp,
     Pause,
@@ -19,6 +20,7 @@ from bursar.effects import (
     Reply,
     Send,
     Sent,
+    Share,
     Shorten,
     Times,
     Whole,
@@ -100,19 +102,6 @@ class ReplayDriver:
                 player.ended(stop.value)
                 return
             match effect:
-                case Count():
-                    result = self._tokenizer.count(effect.texts)
-                case Shorten():
-                    result = [shorten(job, self._tokens) for job in effect.jobs]
-                case LookUp():
-                    result = self._content.get(effect.key)
-                case Keep():
-                    # A recording is finite, and nothing in it outlives its time by much: so nothing expires.
-                    self._content[effect.key] = effect.content
-                    result = True
-                case Record():
-                    player.record(effect.entry)
-                    result = True
                 case Pause():
                     until_s = now_s + effect.seconds
                     self._resume_at(until_s, exchange, player, until_s)
@@ -124,6 +113,30 @@ class ReplayDriver:
                         return
                     _begin(effect, response)
                     result = _sent(effect, response, now_s)
+                case _:
+                    result = self._do(player, effect)
+
+    def _do(self, player: Player, effect: Count | Shorten | LookUp | Keep | Join | Share | Record) -> Any:
+        """Execute an effect that takes no time."""
+        match effect:
+            case Count():
+                return self._tokenizer.count(effect.texts)
+            case Shorten():
+                return [shorten(job, self._tokens) for job in effect.jobs]
+            case LookUp():
+                return self._content.get(effect.key)
+            case Keep():
+                # A recording is finite, and nothing in it outlives its time by much: so nothing expires.
+                self._content[effect.key] = effect.content
+                return True
+            case Join():
+                # Everybody leads: a recording says nothing of who might have waited for whom.
+                return None
+            case Share():
+                return 0
+            case Record():
+                player.record(effect.entry)
+                return True
 
     def _tokens(self, text: str) -> int:
         return self._tokenizer.count([text])[0]

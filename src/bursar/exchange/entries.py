@@ -12,6 +12,7 @@ from bursar.domain.ledger import (
     Entry,
     Status,
 )
+from bursar.domain.usage import Usage
 from bursar.effects import Aborted, Cut, Ended, Sent, Unreachable, Whole
 from bursar.exchange.call import Call
 from bursar.exchange.components import share_components
@@ -64,6 +65,34 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         basis=bill.basis,
         faults=outcome.plan.faults,
         would_save=bill.would_save,
+    )
+
+
+def write_unsent(call: Call, status: Status, http_status: int, ended_at_s: float) -> Entry:
+    """Write the entry of a call that ended without anything having been sent upstream."""
+    arrival = call.arrival
+    return Entry(
+        operation_id=arrival.operation_id,
+        at_s=arrival.at_s,
+        attribution=call.attribution,
+        dialect=arrival.dialect,
+        model=call.request.model,
+        mode=call.mode,
+        stream=call.request.stream,
+        status=status,
+        http_status=http_status,
+        latency_ms=_milliseconds(ended_at_s - arrival.at_s),
+        overhead_us=max(0, round((ended_at_s - arrival.at_s) * 1e6)),
+        thread=call.place.thread.thread_id,
+        turn=call.place.turn,
+        attempts=(),
+        usage=Usage(),
+        components={},
+        cost_nusd=0,
+        cost_max_nusd=0,
+        baseline_nusd=0,
+        shares={},
+        basis=CostBasis.MEASURED,
     )
 
 

@@ -10,6 +10,7 @@ from bursar.exchange.call import Call
 from bursar.exchange.engine import UpstreamPolicy
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialect import StreamMeter
+from bursar.wire.replaying import RecordingMeter
 
 # Statuses by which providers say that the same request may succeed later (529: Anthropic is overloaded).
 RETRIED = frozenset((408, 409, 429, 500, 502, 503, 504, 529))
@@ -35,13 +36,23 @@ class Sending(msgspec.Struct, frozen=True, gc=False):
     client_left: bool = False
 
 
-def send(
-    call: Call,
-    policy: UpstreamPolicy,
-    body: bytes,
-    begun: Callable[[float], None],
-    client_headers: dict[str, str],
-) -> Generator[Effect, Any, Sending]:
+class Dispatch(msgspec.Struct, frozen=True, gc=False):
+    """What is to be sent.
+
+    Attributes:
+        body: What goes upstream.
+        begun: Told when an answer begins.
+        client_headers: Our own headers for the client, where the answer streams.
+        recorded_bytes_max: How much of a stream is kept beside being passed on (`RecordingMeter`).
+    """
+
+    body: bytes
+    begun: Callable[[float], None]
+    client_headers: dict[str, str]
+    recorded_bytes_max: int = 0
+
+
+def send(call: Call, policy: UpstreamPolicy, dispatch: Dispatch) -> Generator[Effect, Any, Sending]:
     """Send a call, again after failures that cost nothing and may pass.
 
     What may have reached the provider without an answer is not sent again: it may be billed already.
@@ -51,16 +62,18 @@ def send(
     now_s = arrival.at_s
     while True:
         meter = call.dialect.meter(call.request) if call.request.stream else None
+        if meter is not None and dispatch.recorded_bytes_max:
+            meter = RecordingMeter(meter, dispatch.recorded_bytes_max)
         left_s = arrival.at_s + policy.deadline_s - now_s
         request = UpstreamRequest(
             upstream=arrival.upstream,
             method="POST",
             path=arrival.path,
             headers=arrival.outgoing,
-            body=body,
+            body=dispatch.body,
             timeout_s=min(policy.timeout_s, left_s),
         )
-        sent: Sent = yield Send(request, meter, begun, client_headers)
+        sent: Sent = yield Send(request, meter, dispatch.begun, dispatch.client_headers)
         now_s = sent.times.ended_at_s
         pause_s = _pause_before_retry(sent, len(failed), policy, arrival.operation_id)
         if pause_s is None or now_s + pause_s >= arrival.at_s + policy.deadline_s:
