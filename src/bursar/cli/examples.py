@@ -20,6 +20,12 @@ _BY_COMMAND = {
         "bursar report --by conversation --since 24h --limit 20",
         "bursar report --by component --since 2026-11-01 --json",
     ),
+    "doctor": (
+        "bursar doctor",
+        "bursar doctor --since 7d --json",
+        "bursar doctor traffic.jsonl",
+        "bursar doctor talks.jsonl --tools tools.json --model claude-sonnet-4-6",
+    ),
     "prices show": (
         "bursar prices show",
         "bursar prices show claude-sonnet-4-6 gpt-6-astra",

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from bursar.cli.demo import demo
+from bursar.cli.doctor import doctor
 from bursar.cli.double import double
 from bursar.cli.examples import examples
 from bursar.cli.prices import prices_app
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command(epilog=examples("serve"))(serve)
 app.command(epilog=examples("report"))(report)
 app.command(epilog=examples("replay"))(replay)
+app.command(epilog=examples("doctor"))(doctor)
 app.command(epilog=examples("demo"))(demo)
 app.add_typer(prices_app, name="prices")
 app.command(epilog=examples("double"))(double)

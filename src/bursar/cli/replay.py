@@ -55,7 +55,7 @@ def replay(
     from bursar.wiring.replay import build_replay
 
     skipped = Skipped()
-    with _progress(files) as (screen, advance):
+    with progress(files, "Replaying") as (screen, advance):
 
         def tell(bad: BadLine) -> None:
             screen.print(f"bursar: {bad}; skipped", markup=False, soft_wrap=True)
@@ -127,22 +127,22 @@ def _is_tool(tool: Any) -> bool:
 
 
 @contextmanager
-def _progress(files: Sequence[str]) -> Generator[tuple[Console, Callable[[int], None]]]:
+def progress(files: Sequence[str], doing: str) -> Generator[tuple[Console, Callable[[int], None]]]:
     """Show on a terminal how far the files have been read."""
     screen = Console(stderr=True, highlight=False)
     total = sum(path.stat().st_size for file in files if (path := Path(file)).is_file())
     with Progress(
-        TextColumn("Replaying"),
+        TextColumn(doing),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
         console=screen,
         transient=True,
         disable=not screen.is_terminal,
-    ) as progress:
-        task = progress.add_task("", total=total or None)
+    ) as shown:
+        task = shown.add_task("", total=total or None)
 
         def advance(count: int) -> None:
-            progress.advance(task, count)
+            shown.advance(task, count)
 
-        yield progress.console, advance
+        yield shown.console, advance
