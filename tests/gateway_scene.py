@@ -1,9 +1,10 @@
 """A gateway whose provider, clock and ledger are scripted."""
 
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
-from bursar.gateway.app import Gateway, GatewayOptions
+from bursar.gateway.app import Gateway, GatewayOptions, Lifetime
 from bursar.gateway.health import Health
 from scripted_world import Answer, Scene
 
@@ -25,9 +26,14 @@ class GatewayScene(Scene):
         super().__init__(*answers, **options)
         self.is_well = True
         self.resources = AsyncExitStack()
+        self.chores: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.health = Health(
             store_is_well=lambda: self.is_well, metrics=lambda: b"metrics\n", admit_without_store=admit
         )
         self.app = Gateway(
-            self.engine, self.world, GatewayOptions(**own), self.health, resources=self.resources
+            self.engine,
+            self.world,
+            GatewayOptions(**own),
+            self.health,
+            lifetime=Lifetime(self.resources, self.chores),
         )

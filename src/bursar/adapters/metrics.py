@@ -39,6 +39,7 @@ class Metrics(Collector):
         self._unknown_calls = 0
         self._faults: Counter[str] = Counter()
         self._failures = 0
+        self._unsent_answers = 0
         # One more than there are bounds: calls beyond the last.
         self._overheads = [0] * (len(_OVERHEAD_BUCKETS_US) + 1)
         self._overhead_us = 0
@@ -63,6 +64,8 @@ class Metrics(Collector):
             known_nusd = cost_nusd if baseline_nusd is None else baseline_nusd
             if known_nusd > 0:
                 self._baseline_nusd += known_nusd
+        if not entry.attempts and entry.status is Status.OK:
+            self._unsent_answers += 1
         if entry.faults:
             self._faults.update(entry.faults)
         if not durable:
@@ -99,6 +102,11 @@ class Metrics(Collector):
         for fault, count in self._faults.items():
             faults.add_metric([fault], count)
         yield faults
+        yield CounterMetricFamily(
+            "bursar_response_cache_answers",
+            "Calls answered from the response cache, or with an identical call in flight.",
+            value=self._unsent_answers,
+        )
         yield CounterMetricFamily(
             "bursar_ledger_failures", "Entries that could not be written at once.", value=self._failures
         )

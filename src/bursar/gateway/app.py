@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,10 @@ from bursar.exchange.arrival import Arrival
 from bursar.exchange.engine import Engine
 from bursar.exchange.headers import for_client, for_provider
 from bursar.exchange.life import live
+from bursar.gateway import results
 from bursar.gateway.connection import BodyTooLarge, ClientLeft, Connection, Receive, Send
 from bursar.gateway.health import Health
+from bursar.gateway.results import FullResults
 from bursar.gateway.routes import Charge, Route, error_dialect, find_route, upstream_path
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialect import Dialect, Fault
@@ -55,6 +57,19 @@ class GatewayOptions:
     timeout_s: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """What lives as long as the gateway serves.
+
+    Attributes:
+        resources: Entered at start-up and left at shutdown.
+        chores: What runs beside the calls, until it is cancelled.
+    """
+
+    resources: AsyncExitStack
+    chores: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+
+
 class Gateway:
     """The ASGI application: routes a request to its exchange, or passes it on free of charge.
 
@@ -63,7 +78,7 @@ class Gateway:
         world: What exchanges act on.
         options: The operator's settings.
         health: Answers `/health/*` and `/metrics`.
-        resources: Entered at start-up and left at shutdown.
+        lifetime: What lives as long as the gateway serves.
     """
 
     def __init__(
@@ -73,13 +88,14 @@ class Gateway:
         options: GatewayOptions,
         health: Health,
         *,
-        resources: AsyncExitStack,
+        lifetime: Lifetime,
     ) -> None:
         self._engine = engine
         self._world = world
         self._options = options
         self._health = health
-        self._resources = resources
+        self._lifetime = lifetime
+        self._results = FullResults(world.content, world.clock)
         self._under_way = 0
         self._all_ended = asyncio.Event()
 
@@ -93,7 +109,9 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1003})
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        async with self._resources:
+        async with self._lifetime.resources, AsyncExitStack() as chores:
+            for chore in self._lifetime.chores:
+                chores.push_async_callback(_end, asyncio.create_task(chore()))
             await receive()
             self._health.ready = True
             await send({"type": "lifespan.startup.complete"})
@@ -118,6 +136,11 @@ class Gateway:
             await connection.answer(own.status, own.headers, own.body)
             return
         headers = _headers(scope["headers"])
+        if path.startswith(results.PREFIX):
+            query = scope["query_string"].decode("latin-1")
+            reply = await self._results.answer(method, path, query, headers)
+            await connection.answer(reply.status, reply.headers, reply.body)
+            return
         operation_id = self._world.ids.new()
         route = find_route(method, path, headers)
         dialect = DIALECTS[route.dialect if route else error_dialect(path, headers)]
@@ -230,6 +253,12 @@ class Gateway:
             else:
                 outgoing["authorization"] = f"Bearer {key}"
         return outgoing
+
+
+async def _end(chore: "asyncio.Task[None]") -> None:
+    chore.cancel()
+    with suppress(asyncio.CancelledError):
+        await chore
 
 
 async def _refuse(connection: Connection, dialect: Dialect, fault: Fault, operation_id: str) -> None:

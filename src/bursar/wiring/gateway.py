@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from bursar.adapters.clock import WallClock
 from bursar.adapters.content.file import Room
 from bursar.adapters.content.opening import open_content
+from bursar.adapters.content.purging import keep_purging
 from bursar.adapters.content.sealing import AesGcmSeal, read_key
 from bursar.adapters.content.sqlite import ContentOptions
 from bursar.adapters.ids import TimeOrderedIds
@@ -20,7 +21,7 @@ from bursar.adapters.tokenizer import SplintrTokenizer
 from bursar.adapters.upstream import HttpUpstream
 from bursar.drivers.asynchronous import World
 from bursar.errors import BadSetting
-from bursar.gateway.app import Gateway, GatewayOptions
+from bursar.gateway.app import Gateway, GatewayOptions, Lifetime
 from bursar.gateway.health import Health
 from bursar.settings import Provider, Settings, Storage, base_url
 from bursar.wiring.engine import build_engine, providers_of
@@ -72,7 +73,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
             metrics=metrics.text,
             admit_without_store=settings.storage.on_store_failure == "admit",
         ),
-        resources=resources,
+        lifetime=Lifetime(resources, chores=(lambda: keep_purging(content, clock),)),
     )
 
 
