@@ -238,12 +238,16 @@ class _Comparing:
         old, new = self._old.layout, self._new.layout
         before = _digests(old, section)
         after = _digests(new, section)
-        if section is not Section.MESSAGES:
-            return Cause.ORDER if sorted(before) == sorted(after) else None
-        at = block - new.system_end
+        if section is not Section.MESSAGES and sorted(before) == sorted(after):
+            return Cause.ORDER
+        at = block - {Section.TOOLS: 0, Section.SYSTEM: new.tools_end}.get(section, new.system_end)
+        if at >= min(len(before), len(after)):
+            return Cause.SET
         if after[at] in before[at:]:
-            return Cause.CUT
-        return Cause.INSERTED if before[at] in after[at:] else None
+            return Cause.CUT if section is Section.MESSAGES else Cause.SET
+        if before[at] in after[at:]:
+            return Cause.INSERTED if section is Section.MESSAGES else Cause.SET
+        return None
 
     def _shown(self, sight: Sight, section: Section, block: int) -> str:
         place = _place(sight.layout, block, section)

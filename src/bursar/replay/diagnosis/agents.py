@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bursar.cachemodel.rules import CacheRules
 from bursar.domain.bounded import BoundedDict
-from bursar.domain.money import usd_text
+from bursar.domain.money import divide_half_even, usd_text
 from bursar.domain.usage import TokenClass
 from bursar.replay.diagnosis.findings import NO_EXAMPLE, Example, Finding, Kind
 from bursar.replay.diagnosis.habits import Past
@@ -14,6 +14,8 @@ from bursar.replay.diagnosis.reasons import Reason
 
 Agent = tuple[str, str]
 _AGENTS_MAX = 10_000
+VAIN_CALLS_MIN = 5
+"""Fewer writes that nobody reads are no habit."""
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ class Agents:
         if writes is None or not writes.longer_life:
             return ""
         kept, premium = writes.kept_longer_nusd, writes.longer_nusd
-        amounts = f"(${usd_text(kept)[:-3]} kept, ${usd_text(premium)[:-3]} dearer writes)"
+        amounts = f"(${_short_usd(kept)} kept, ${_short_usd(premium)} dearer writes)"
         if kept > premium:
             return f"A life of {writes.longer_life} would have paid {amounts}."
         return f"A life of {writes.longer_life} would not have paid {amounts}."
@@ -97,7 +99,7 @@ class Agents:
             )
             for agent, writes in self._writes.items()
             # The last call of every thread writes what nobody reads; that is the price of not knowing.
-            if 2 * writes.unread_tokens > writes.written_tokens
+            if writes.unread_calls >= VAIN_CALLS_MIN and 2 * writes.unread_tokens > writes.written_tokens
         ]
 
     def _of(self, agent: Agent) -> _Writes:
@@ -125,6 +127,11 @@ def _premium_nusd(past: Past) -> int:
     if tariff is None:
         return 0
     return sum(tariff.premium_nusd(token_class, n) for token_class, n in past.sent.outcome.writes.items())
+
+
+def _short_usd(nusd: int) -> str:
+    """Write an amount with four places: it stands in a sentence."""
+    return usd_text(divide_half_even(nusd, 100_000) * 100_000)[:-5]
 
 
 def _longest(rules: CacheRules) -> str:

@@ -14,6 +14,7 @@ from bursar.cachemodel.rules import CacheKind, CacheRules
 from bursar.domain.bounded import BoundedDict
 from bursar.domain.ledger import Attempt, CostBasis, Entry, Status
 from bursar.domain.usage import PROMPT_CLASSES, TokenClass, Usage
+from bursar.replay.diagnosis.agents import VAIN_CALLS_MIN
 from bursar.replay.diagnosis.findings import NO_EXAMPLE, Example, Finding, Findings, Kind, dearest_first
 from bursar.replay.diagnosis.losses import WRITE_CLASSES, Tariff, loss_nusd, tariff_of
 from bursar.replay.diagnosis.reasons import Reason
@@ -148,6 +149,20 @@ class LedgerDoctor:
         )
         kind = Kind(entry.attribution.tenant, entry.attribution.agent, reason)
         self._findings.add(kind, example, lost_nusd)
+        self._explain_writes(kind, usage, lost_tokens, tariff)
+
+    def _explain_writes(self, kind: Kind, usage: Usage, lost_tokens: int, tariff: Tariff | None) -> None:
+        """Count no write as vain whose reason is known: what it cost is in that loss."""
+        caching = self._caching.get((kind.tenant, kind.agent))
+        if caching is None or tariff is None:
+            return
+        left = lost_tokens
+        for token_class in WRITE_CLASSES:
+            explained = min(left, usage.of(token_class))
+            left -= explained
+            caching.written_tokens -= explained
+            caching.premium_nusd -= tariff.premium_nusd(token_class, explained)
+        caching.calls -= left < lost_tokens
 
     def _count_caching(self, agent: tuple[str, str], entry: Entry, usage: Usage, tariff: Tariff) -> None:
         caching = self._caching.get(agent)
@@ -175,7 +190,7 @@ class LedgerDoctor:
                 example=caching.example,
             )
             for agent, caching in self._caching.items()
-            if caching.premium_nusd > caching.kept_nusd
+            if caching.calls >= VAIN_CALLS_MIN and caching.premium_nusd > caching.kept_nusd
         ]
 
 
