@@ -30,6 +30,13 @@ def marks_in(body: bytes) -> int:
     return body.count(b'"cache_control"')
 
 
+async def ask_alone(scene: Scene, times: int, **fields: Any) -> None:
+    """Ask questions that nobody follows up, each with a long text of its own; fields make them OpenAI's."""
+    for number in range(times):
+        messages = [{"role": "user", "content": f"{number}. {POLICY}"}]
+        await scene.play(chat(messages=messages, **fields) if fields else ask(messages=messages))
+
+
 def warm_answer(read: int, written: int) -> Answer:
     return whole(
         message(
@@ -73,7 +80,7 @@ async def test_optimise_marks_what_pays() -> None:
 @pytest.mark.parametrize(
     ("turn", "tools", "marked"),
     [(0, TOOLS, True), (1, None, True), (0, None, False)],
-    ids=["tools", "an answer in the history", "a lone question"],
+    ids=["tools", "an answer in the history", "a lone question like many before"],
 )
 async def test_a_first_call_is_marked_where_more_are_likely_to_come(
     turn: int, tools: Any, marked: bool
@@ -83,8 +90,15 @@ async def test_a_first_call_is_marked_where_more_are_likely_to_come(
     if tools:
         body["tools"] = tools
     scene = Scene(whole(message()))
+    await ask_alone(scene, 5)
     await scene.play(body)
-    assert (marks_in(scene.upstream.requests[0].body) > 0) == marked
+    assert (marks_in(scene.upstream.requests[-1].body) > 0) == marked
+
+
+async def test_an_agents_first_lone_questions_are_marked_to_see_whether_they_stay_alone() -> None:
+    scene = Scene(whole(message()))
+    await ask_alone(scene, 7)
+    assert [marks_in(request.body) > 0 for request in scene.upstream.requests] == [True] * 5 + [False] * 2
 
 
 async def test_marks_that_stand_inside_a_block_count_too() -> None:
@@ -225,8 +239,8 @@ async def test_openais_calls_with_one_prefix_get_one_cache_key() -> None:
 
 async def test_where_writes_are_billed_a_one_shot_call_is_sent_without_the_providers_breakpoint() -> None:
     scene = Scene(whole(completion()), mode="optimise")
-    await scene.play(chat(model="gpt-6.1-sol", messages=[{"role": "user", "content": POLICY}]))
-    sent = json.loads(scene.upstream.requests[0].body)
+    await ask_alone(scene, 6, model="gpt-6.1-sol")
+    sent = json.loads(scene.upstream.requests[-1].body)
     assert sent["prompt_cache_options"] == {"mode": "explicit"}
 
 
@@ -236,8 +250,9 @@ async def test_what_the_client_says_about_caching_is_completed_not_replaced() ->
     body = chat(
         model="gpt-6.1-sol", prompt_cache_options=options, messages=[{"role": "user", "content": POLICY}]
     )
+    await ask_alone(scene, 5, model="gpt-6.1-sol")
     await scene.play(body)
-    assert json.loads(scene.upstream.requests[0].body)["prompt_cache_options"] == {
+    assert json.loads(scene.upstream.requests[-1].body)["prompt_cache_options"] == {
         "ttl": "30m",
         "mode": "explicit",
     }

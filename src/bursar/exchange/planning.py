@@ -33,6 +33,10 @@ from bursar.wire.raw_json import is_null, set_member
 _LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
 _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
 
+# To be wrong about an agent's first lone questions costs little either way, a write each; but a thread that
+# goes on loses more by what was not written than one-shot calls lose by what was.
+_TRIED_CALLS = 5
+
 # Modes in which techniques are asked, be it only to say what they would have saved.
 _ACTING_MODES = frozenset(("optimise", "observe"))
 
@@ -101,7 +105,7 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     rules = _rules(engine, call)
     came = _Version(call.request, _lay_out(engine, call, call.request, b""))
     options = _cache_options(call)
-    habit = _learn(engine, call, came.layout)
+    habit = _learn(engine, call, came.layout, rules)
     acts = call.mode in _ACTING_MODES
     limited, faults = _limit_output(engine, call, came) if acts else (came, ())
     chosen, more_faults = (yield from _shorten(engine, call, limited)) if acts else (limited, ())
@@ -231,20 +235,23 @@ def _lay_out(engine: Engine, call: Call, request: Request, version: bytes) -> La
 class _Habit(msgspec.Struct, frozen=True, gc=False):
     """What kind of call one is, for what may be expected after it."""
 
-    kind: tuple[str, str, bool, bool]
+    kind: tuple[str, str, bool, bool, bool]
     prior: Prior
 
 
-def _learn(engine: Engine, call: Call, layout: Layout) -> _Habit:
+def _learn(engine: Engine, call: Call, layout: Layout, rules: CacheRules | None) -> _Habit:
     """Learn from a call's arrival, and say what kind of call it is."""
     at_s = call.arrival.at_s
     first = call.place.turn == 0
     tools = bool(layout.tools_end)
     begins = first and not any(piece.role is Role.ASSISTANT for piece in call.request.prompt.messages)
-    kind = (call.attribution.tenant, call.attribution.agent, begins, tools)
+    # Prompts that are too short for the cache say little about those that are not.
+    cacheable = rules is not None and layout.total_tokens >= rules.minimum_tokens
+    kind = (call.attribution.tenant, call.attribution.agent, begins, tools, cacheable)
     engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
     engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
-    return _Habit(kind, _UNLIKELY if begins and not tools else _LIKELY)
+    lone = begins and not tools and engine.rhythm.arrivals(kind) > _TRIED_CALLS
+    return _Habit(kind, _UNLIKELY if lone else _LIKELY)
 
 
 class _Casing:

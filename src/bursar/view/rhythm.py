@@ -44,8 +44,12 @@ class Prior(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class _Tally:
-    """Known outcomes of one kind. Whether a call came again soon is known after 5 minutes already."""
+    """What is known of one kind: how many came, and what became of them as far as that is known.
 
+    Whether a call came again soon is known after 5 minutes already.
+    """
+
+    arrivals: int = 0
     short: int = 0
     short_known: int = 0
     middle: int = 0
@@ -85,6 +89,7 @@ class Rhythm:
         if tally is None:
             tally = _Tally()
             self._tallies.keep(kind, tally)
+        tally.arrivals += 1
         entry = _Open(tally, at_s)
         self._open.keep(source, entry)
         # It goes on to wait for the hour when the 5 minutes are over.
@@ -112,6 +117,11 @@ class Rhythm:
         previous = self._open.get(source)
         if previous is not None and previous.open:
             previous.at_s = at_s
+
+    def arrivals(self, kind: Hashable) -> int:
+        """Return how many of a kind have arrived."""
+        tally = self._tallies.get(kind)
+        return tally.arrivals if tally is not None else 0
 
     def expect(self, kind: Hashable, prior: Prior, at_s: float) -> Return:
         """Return how likely an arrival of this kind is followed by another."""
