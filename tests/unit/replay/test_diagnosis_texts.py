@@ -64,7 +64,8 @@ def test_openais_system_prompt_is_among_its_messages(
     assert texts.tool_name(0) == "look"
 
 
-def test_a_body_that_is_gone_has_no_texts() -> None:
-    texts = RequestTexts("openai.chat", None, 1)
+@pytest.mark.parametrize("body", [None, b"{oops"])
+def test_a_body_that_is_gone_or_no_json_has_no_texts(body: bytes | None) -> None:
+    texts = RequestTexts("openai.chat", body, 1)
     assert texts.text(Place(Section.MESSAGES, 0, 0)) == ""
     assert texts.tool_name(0) == ""
