@@ -9,6 +9,9 @@ from bursar.domain.prompt import Piece, digest
 # Shorter arrays are remembered whole only: they hold too little for beginnings to pay.
 RUN_BYTES_MIN = 1_024
 
+# A run takes about 0.05 KB for each of its pieces, and as much as for these beside.
+_RUN_WEIGHT = 8
+
 
 class Run(msgspec.Struct, frozen=True, gc=False):
     """The pieces of one array, or of its beginning.
@@ -36,14 +39,15 @@ NO_RUN = Run()
 
 
 class PieceMemo:
-    """Pieces by the digest of their raw bytes, and beginnings of arrays by that of theirs.
+    """Pieces by the digest of their raw bytes, and arrays, or their beginnings, by that of theirs.
 
     Both are bounded; the oldest leave in batches. A conversation sends the same array again and again,
-    each time a little longer: with its beginning known, only what is new is split and looked up.
+    each time a little longer: with its beginning known, only what is new is split and looked up. Short
+    arrays, such as an agent's tools, are known where they come again as they are.
 
     Args:
-        pieces_max: How many pieces are kept, and how many in the beginnings. One takes about 0.5 KB,
-            and 0.05 KB more in a beginning.
+        pieces_max: How many pieces are kept. One takes about 0.5 KB; all runs together take at most a
+            tenth of what the pieces may.
     """
 
     def __init__(self, pieces_max: int = 200_000) -> None:
@@ -111,4 +115,4 @@ def _milestone(size_bytes: int) -> int:
 
 
 def _weigh(known: _Known) -> int:
-    return len(known.run.pieces)
+    return _RUN_WEIGHT + len(known.run.pieces)
