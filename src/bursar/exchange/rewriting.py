@@ -5,13 +5,13 @@ results only; each shortened text is remembered too, for branches and for equal 
 """
 
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from bursar.domain.bounded import BoundedDict, WeighedDict
-from bursar.domain.prompt import BlockKind, digest
+from bursar.domain.prompt import BlockKind, Piece, digest, shared_start
 from bursar.effects import Effect, Keep, Shorten
 from bursar.exchange.call import Call
 from bursar.policy.agent import ToolResultPolicy
@@ -32,25 +32,24 @@ class Rewritten(msgspec.Struct, frozen=True):
     """A beginning of a conversation's messages, and what it came to.
 
     Attributes:
-        size_bytes: How much of the array of messages as it came it is, up to the end of its last one,
-        name: and the digest of that.
-        messages: How many messages those are.
-        content: What they came to, where that is anything else; else empty.
+        pieces: The messages.
+        content: What they came to, with the array's opening bracket, where that is anything else; else empty.
         tools: Names of the tools that were called, by the id of the call.
         results: How many texts of tool results there are.
         earlier: Those of them that stand there in full, by digest.
     """
 
-    size_bytes: int
-    name: bytes
-    messages: int
+    pieces: tuple[Piece, ...]
     content: bytes
     tools: Mapping[str, str]
     results: int
     earlier: Mapping[bytes, Earlier]
 
 
-_NOTHING = Rewritten(1, digest(b"["), 0, b"", tools={}, results=0, earlier={})
+_NOTHING = Rewritten((), b"", tools={}, results=0, earlier={})
+
+# A client that moves its cache marks writes its last few messages anew at each turn.
+_MARKED_LAST = 8
 
 
 class RewriteMemo:
@@ -77,10 +76,14 @@ class RewriteMemo:
             self._policies.keep((id(policy), references), known)
         return known[1]
 
-    def beginning(self, key: bytes, messages: bytes) -> Rewritten:
-        """Return what is known of how an array of messages begins."""
+    def beginning(self, key: bytes, pieces: tuple[Piece, ...]) -> Rewritten:
+        """Return what is known of how a conversation begins.
+
+        Equal pieces stand for equal bytes here: a message that differs in what no dialect knows of is sent
+        as it was sent before.
+        """
         known = self._conversations.get(key)
-        if known is None or digest(memoryview(messages)[: known.size_bytes]) != known.name:
+        if known is None or shared_start(known.pieces, pieces) < len(known.pieces):
             return _NOTHING
         return known
 
@@ -110,17 +113,15 @@ def rewrite_results(
     Returns:
         The array of messages as it is to be sent, in raw JSON; None where nothing of it changes.
     """
-    request = call.request
-    messages, ends = request.fields["messages"], request.piece_ends["messages"]
+    work = _Work(call, policy, references=references)
     key = call.place.start + memo.policy_name(policy, references=references)
-    known = memo.beginning(key, messages)
-    work = _Work(call, policy, known)
-    jobs = work.read(messages, ends)
+    known = memo.beginning(key, work.pieces)
+    jobs = work.read(known)
     parts = (yield from _do(memo, call, jobs)) if jobs else []
-    rewritten = work.write(messages, ends, parts, references=references)
-    if rewritten is not known:
-        memo.keep(key, rewritten)
-    return rewritten.content + messages[rewritten.size_bytes :] if rewritten.content else None
+    lasting, content = work.write(known, parts)
+    if lasting is not known:
+        memo.keep(key, lasting)
+    return content
 
 
 def _do(memo: RewriteMemo, call: Call, jobs: Sequence[Job]) -> Generator[Effect, Any, list[Part]]:
@@ -163,37 +164,97 @@ def _full_digest(tenant: str, text: str) -> bytes:
 
 
 class _Work:
-    """One call's new messages, while they are rewritten.
+    """One call's messages, while they are rewritten.
 
     Args:
         call: The call.
         policy: Its agent's settings.
-        known: What its messages begin with.
+        references: Whether a result may point at an equal one before it.
     """
 
-    def __init__(self, call: Call, policy: ToolResultPolicy, known: Rewritten) -> None:
+    def __init__(self, call: Call, policy: ToolResultPolicy, *, references: bool) -> None:
+        request, prompt = call.request, call.request.prompt
         self._dialect = call.dialect.name
         self._tenant = call.attribution.tenant
-        prompt, ends = call.request.prompt, call.request.piece_ends["messages"]
+        self._array = request.fields["messages"]
+        self._ends = request.piece_ends["messages"]
         # OpenAI's system messages stand in the same array.
-        self._pieces = (
-            prompt.messages if len(ends) == len(prompt.messages) else prompt.system + prompt.messages
-        )
+        in_array = len(self._ends) == len(prompt.messages)
+        self.pieces = prompt.messages if in_array else prompt.system + prompt.messages
         self._policy = policy
-        self._known = known
-        self._tools = dict(known.tools)
+        self._references = references
+        self._tools: dict[str, str] = {}
+        self._called: dict[int, dict[str, str]] = {}
         self._texts: dict[int, list[ResultText]] = {}
 
-    def read(self, messages: bytes, ends: Sequence[int]) -> list[Job]:
-        """Find the tool results among the new messages, and say what is to be done with each text."""
-        for number in range(self._known.messages, len(ends)):
-            kinds = {block.kind for block in self._pieces[number].blocks}
+    def read(self, known: Rewritten) -> list[Job]:
+        """Find the tool results behind what is known, and say what is to be done with each text."""
+        self._tools = dict(known.tools)
+        for number in range(len(known.pieces), len(self.pieces)):
+            kinds = {block.kind for block in self.pieces[number].blocks}
             if BlockKind.TOOL_CALL in kinds:
-                self._tools.update(read_call_names(self._dialect, _element(messages, ends, number)))
+                self._called[number] = read_call_names(self._dialect, self._element(number))
+                self._tools.update(self._called[number])
             if BlockKind.TOOL_RESULT in kinds:
-                texts = read_result_texts(self._dialect, _element(messages, ends, number))
-                self._texts[number] = texts
+                self._texts[number] = read_result_texts(self._dialect, self._element(number))
         return [self._job(text) for texts in self._texts.values() for text in texts]
+
+    def write(self, known: Rewritten, parts: Sequence[Part]) -> tuple[Rewritten, bytes | None]:
+        """Write the messages behind what is known, given what the jobs came to.
+
+        Returns:
+            What is to be remembered of them, and the whole array; None where nothing of it changes.
+        """
+        if len(known.pieces) == len(self.pieces):
+            return known, self._whole(known)
+        rest = iter(parts)
+        lasting = self._extend(known, max(self._lasting(), len(known.pieces)), rest)
+        return lasting, self._whole(self._extend(lasting, len(self.pieces), rest))
+
+    def _lasting(self) -> int:
+        """Return how many messages will come again as they are: up to the first that a mark moves through."""
+        pieces = self.pieces
+        for number in range(max(0, len(pieces) - _MARKED_LAST), len(pieces)):
+            if any(block.mark is not None for block in pieces[number].blocks):
+                return number
+        return len(pieces)
+
+    def _extend(self, known: Rewritten, stop: int, rest: Iterator[Part]) -> Rewritten:
+        """Write the messages behind what is known, up to one."""
+        start = len(known.pieces)
+        if start == stop:
+            return known
+        done = self._ends[start - 1] if start else 1
+        written: list[bytes] = [known.content or self._array[:done]]
+        tools, earlier, results = dict(known.tools), dict(known.earlier), known.results
+        changed = bool(known.content)
+        for number in range(start, stop):
+            tools.update(self._called.get(number, {}))
+            texts = self._texts.get(number)
+            if texts is None:
+                continue
+            sent: list[str] = []
+            for text in texts:
+                part = next(rest)
+                results += 1
+                name = digest(text.text.encode("utf-8", "surrogatepass"))
+                reference = refer(part.text, name, earlier) if self._references else None
+                sent.append(reference or part.text)
+                if reference is None and not part.left_out:
+                    earlier[name] = Earlier(tools.get(text.call_id, "a tool"), results)
+            element = self._element(number)
+            rewritten = write_result_texts(self._dialect, element, sent)
+            changed = changed or rewritten != element
+            written += (self._array[done : self._ends[number] - len(element)], rewritten)
+            done = self._ends[number]
+        written.append(self._array[done : self._ends[stop - 1]])
+        content = b"".join(written) if changed else b""
+        return Rewritten(self.pieces[:stop], content, tools, results, earlier)
+
+    def _whole(self, known: Rewritten) -> bytes | None:
+        if not known.content:
+            return None
+        return known.content + self._array[self._ends[len(known.pieces) - 1] :]
 
     def _job(self, text: ResultText) -> Job:
         limits = self._policy.limits_for(self._tools.get(text.call_id, ""))
@@ -201,45 +262,7 @@ class _Work:
             return Job(text.text)
         return Job(text.text, limits, f"GET /v1/bursar/results/{handle_of(self._tenant, text.text)}")
 
-    def write(
-        self, messages: bytes, ends: Sequence[int], parts: Sequence[Part], *, references: bool
-    ) -> Rewritten:
-        """Write the new messages behind the known ones, given what the jobs came to."""
-        known = self._known
-        if known.messages == len(ends):
-            return known
-        changed, done = bool(known.content), known.size_bytes
-        pieces: list[bytes] = [known.content or messages[:done]]
-        earlier, results = dict(known.earlier), known.results
-        rest = iter(parts)
-        for number, texts in self._texts.items():
-            sent: list[str] = []
-            for text in texts:
-                part = next(rest)
-                results += 1
-                name = digest(text.text.encode("utf-8", "surrogatepass"))
-                reference = refer(part.text, name, earlier) if references else None
-                sent.append(reference or part.text)
-                if reference is None and not part.left_out:
-                    earlier[name] = Earlier(self._tools.get(text.call_id, "a tool"), results)
-            element = _element(messages, ends, number)
-            rewritten = write_result_texts(self._dialect, element, sent)
-            changed = changed or rewritten != element
-            pieces += (messages[done : ends[number] - len(element)], rewritten)
-            done = ends[number]
-        pieces.append(messages[done : ends[-1]])
-        return Rewritten(
-            size_bytes=ends[-1],
-            name=digest(memoryview(messages)[: ends[-1]]),
-            messages=len(ends),
-            content=b"".join(pieces) if changed else b"",
-            tools=self._tools,
-            results=results,
-            earlier=earlier,
-        )
-
-
-def _element(messages: bytes, ends: Sequence[int], number: int) -> bytes:
-    # Between elements there is nothing but white space and a comma.
-    start = messages.index(b"{", ends[number - 1] if number else 0)
-    return messages[start : ends[number]]
+    def _element(self, number: int) -> bytes:
+        # Between elements there is nothing but white space and a comma.
+        start = self._array.index(b"{", self._ends[number - 1] if number else 0)
+        return self._array[start : self._ends[number]]

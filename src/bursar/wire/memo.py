@@ -46,13 +46,13 @@ class PieceMemo:
     arrays, such as an agent's tools, are known where they come again as they are.
 
     Args:
-        pieces_max: How many pieces are kept. One takes about 0.5 KB; all runs together take at most a
-            tenth of what the pieces may.
+        pieces_max: How many pieces are kept. One takes about 0.5 KB; all runs together take at most two
+            fifths of what the pieces may. A conversation whose messages are rewritten has two.
     """
 
     def __init__(self, pieces_max: int = 200_000) -> None:
         self._pieces: BoundedDict[bytes, Piece] = BoundedDict(pieces_max)
-        self._runs: WeighedDict[bytes, _Known] = WeighedDict(pieces_max, _weigh)
+        self._runs: WeighedDict[bytes, _Known] = WeighedDict(4 * pieces_max, _weigh)
         self.get = self._pieces.get
         """Return a remembered piece by its key, or None."""
 
