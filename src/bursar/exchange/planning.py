@@ -25,6 +25,7 @@ from bursar.policy.order import decide
 from bursar.policy.prefix_cache import is_cheaper
 from bursar.view.rhythm import Prior, Return
 from bursar.wire.dialect import Edits, Request
+from bursar.wire.drafts import UNSEEN_MARKS
 from bursar.wire.output import limit_output
 from bursar.wire.raw_json import is_null, set_member
 
@@ -322,14 +323,14 @@ def _write(call: Call, version: _Version, decisions: tuple[Decision, ...]) -> tu
             fields[_CACHE_OPTIONS] = _with_cache_mode(call, implicit=decision.implicit)
     if not fields and not marks and request is call.request:
         return call.arrival.body, None
+    if marks and UNSEEN_MARKS in request.features:
+        # The client set marks inside a block, say. Providers count those too, and bind their order; ours
+        # could make one too many.
+        return call.arrival.body, UNSEEN_MARKS
     try:
         body = call.dialect.write(request, Edits(marks, fields))
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return call.arrival.body, "write"
-    if marks and call.dialect.count_marks(body) > len(layout.marks) + len(marks):
-        # The client set marks where we see none, inside a block, say. Providers count those too, and bind
-        # their order; ours could make one too many.
-        return call.arrival.body, "unseen_marks"
     return body, None
 
 

@@ -224,17 +224,21 @@ class _Work:
         start = len(known.pieces)
         if start == stop:
             return known
+        tools = known.tools
+        for number, called in self._called.items():
+            if start <= number < stop:
+                tools = {**tools, **called}
+        numbers = [number for number in self._texts if start <= number < stop]
+        if not numbers and not known.content:
+            # The bytes of messages without results are not looked at, however many they are.
+            return Rewritten(self.pieces[:stop], b"", tools, known.results, known.earlier)
         done = self._ends[start - 1] if start else 1
         written: list[bytes] = [known.content or self._array[:done]]
-        tools, earlier, results = dict(known.tools), dict(known.earlier), known.results
+        earlier, results = dict(known.earlier), known.results
         changed = bool(known.content)
-        for number in range(start, stop):
-            tools.update(self._called.get(number, {}))
-            texts = self._texts.get(number)
-            if texts is None:
-                continue
+        for number in numbers:
             sent: list[str] = []
-            for text in texts:
+            for text in self._texts[number]:
                 part = next(rest)
                 results += 1
                 name = digest(text.text.encode("utf-8", "surrogatepass"))

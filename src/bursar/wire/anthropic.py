@@ -159,11 +159,6 @@ class AnthropicMessages:
         """Start metering a stream."""
         return AnthropicMeter(request.terms)
 
-    def count_marks(self, body: bytes) -> int:
-        """Return how many cache marks a body holds; see `Dialect.count_marks`."""
-        # Quotes inside strings are escaped, so this counts members only.
-        return body.count(b'"cache_control"')
-
     def error(self, fault: Fault, operation_id: str) -> bytes:
         """Write an error body: `{"type": "error", "error": {…}, "request_id": …}`."""
         error = {"type": fault.kind, "message": fault.message, **fault.details}

@@ -13,7 +13,14 @@ from bursar.domain.prompt import BlockKind, ContentClass, Mark, Role
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
 from bursar.wire.content import classify, classify_result
-from bursar.wire.drafts import BlockDraft, PieceDraft, draft_text, echo_digest
+from bursar.wire.drafts import (
+    UNSEEN_MARKS,
+    BlockDraft,
+    PieceDraft,
+    draft_text,
+    echo_digest,
+    unseen_marks,
+)
 from bursar.wire.images import ANTHROPIC_IMAGE_TOKENS_MAX, anthropic_image_tokens, document_tokens
 
 MARK_FIELD = "cache_control"
@@ -27,7 +34,7 @@ _IN_MESSAGES = (
     (IMAGES, b'"image"', re.compile(rb'"type"\s*:\s*"image"')),
     (CITATIONS, b'"citations"', re.compile(rb'"citations"\s*:\s*\{\s*"enabled"\s*:\s*true')),
 )
-MESSAGE_FEATURES = frozenset(name for name, _, _ in _IN_MESSAGES)
+MESSAGE_FEATURES = frozenset([UNSEEN_MARKS, *(name for name, _, _ in _IN_MESSAGES)])
 _IN_TOOLS = ((WEB_SEARCH, b'"web_search_', re.compile(rb'"type"\s*:\s*"web_search_')),)
 
 # A role that we do not know is the provider's to judge; its content is attributed as a user's.
@@ -89,7 +96,8 @@ def read_message(value: msgspec.Raw, place: str) -> PieceDraft:
     else:
         found = raw.kind(content)
         raise BadRequest(f"a string or an array of blocks was expected, found {found}", place=content_place)
-    return PieceDraft(role, blocks, role_name.encode(), echo, _features(value, _IN_MESSAGES))
+    features = _features(value, _IN_MESSAGES) | unseen_marks(bytes(value), MARK_FIELD, blocks)
+    return PieceDraft(role, blocks, role_name.encode(), echo, features)
 
 
 def _features(value: msgspec.Raw, signs: Iterable[tuple[str, bytes, re.Pattern[bytes]]]) -> frozenset[str]:

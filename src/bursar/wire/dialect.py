@@ -213,10 +213,6 @@ class Dialect(Protocol):
         """Start metering a stream that answers `request`."""
         ...
 
-    def count_marks(self, body: bytes) -> int:
-        """Return how many cache marks a body holds, wherever they stand; rather one too many than too few."""
-        ...
-
     def error(self, fault: Fault, operation_id: str) -> bytes:
         """Write an error body as the provider would."""
         ...

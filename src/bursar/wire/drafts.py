@@ -76,6 +76,25 @@ class PieceDraft(msgspec.Struct, gc=False):
         return [block.text for block in self.blocks if block.text]
 
 
+UNSEEN_MARKS = "unseen_marks"
+"""A feature of a message in which marks may stand that are no block's own: providers count those too."""
+
+
+def unseen_marks(content: bytes, field: str, blocks: Sequence[BlockDraft]) -> frozenset[str]:
+    """Return `UNSEEN_MARKS` where a message may hold more marks than its blocks show.
+
+    Args:
+        content: The message's raw JSON. Quotes inside strings are escaped, so that only members count.
+        field: The member that holds a mark.
+        blocks: Its blocks.
+    """
+    seen = sum([block.mark is not None for block in blocks])
+    return frozenset({UNSEEN_MARKS}) if content.count(f'"{field}"'.encode()) > seen else _NO_FEATURES
+
+
+_NO_FEATURES: frozenset[str] = frozenset()
+
+
 Parse = Callable[[msgspec.Raw, str], PieceDraft]
 
 

@@ -141,11 +141,6 @@ class OpenAIChat:
         """Start metering a stream."""
         return OpenAIMeter(writes_last_12h=_writes_last_12h(request), passes_usage=request.wants_usage)
 
-    def count_marks(self, body: bytes) -> int:
-        """Return how many cache marks a body holds; see `Dialect.count_marks`."""
-        # Quotes inside strings are escaped, so this counts members only.
-        return body.count(b'"prompt_cache_breakpoint"')
-
     def error(self, fault: Fault, operation_id: str) -> bytes:
         """Write an error body: `{"error": {"message", "type", "param", "code", …}}`.
 

@@ -13,7 +13,7 @@ from bursar.domain.prompt import BlockKind, ContentClass, Mark, Role
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
 from bursar.wire.content import classify_result
-from bursar.wire.drafts import BlockDraft, PieceDraft, draft_text, echo_digest
+from bursar.wire.drafts import BlockDraft, PieceDraft, draft_text, echo_digest, unseen_marks
 from bursar.wire.images import OPENAI_IMAGE_TOKENS, OPENAI_LOW_DETAIL_TOKENS, audio_tokens, document_tokens
 
 MARK_FIELD = "prompt_cache_breakpoint"
@@ -76,7 +76,7 @@ def message_reader(default_ttl: str) -> Callable[[msgspec.Raw, str], PieceDraft]
             blocks=blocks or [draft_text("", ContentClass.CHAT)],
             head=head.encode(),
             echo=echo,
-            features=_features(blocks),
+            features=_features(blocks) | unseen_marks(bytes(value), MARK_FIELD, blocks),
         )
 
     return read
