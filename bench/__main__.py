@@ -9,6 +9,7 @@ BENCHMARKS = (
     "replay_accuracy",
     "techniques",
     "cold_start",
+    "long_conversation",
     "tool_results",
     "aborts",
     "kill",
