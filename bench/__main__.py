@@ -10,6 +10,7 @@ BENCHMARKS = (
     "techniques",
     "cold_start",
     "long_conversation",
+    "retention",
     "tool_results",
     "aborts",
     "kill",
