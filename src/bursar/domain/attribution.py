@@ -6,6 +6,9 @@ import msgspec
 
 DEFAULT = "default"
 
+LABEL_CHARS_MAX = 256
+"""Characters of a name that a call is attributed to."""
+
 
 class Attribution(msgspec.Struct, frozen=True, gc=False):
     """Whom and what a call is attributed to. Agents are per tenant.

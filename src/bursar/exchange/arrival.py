@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bursar.domain.attribution import DEFAULT, Attribution
+from bursar.domain.attribution import DEFAULT, LABEL_CHARS_MAX, Attribution
 from bursar.domain.prompt import digest
 from bursar.errors import BadRequest
 from bursar.exchange.headers import PREFIX
 
 MODES = ("observe", "optimise", "passthrough")
 
-_LABEL_CHARS_MAX = 256
 _TAGS_MAX = 20
 
 
@@ -56,7 +55,7 @@ def attribute(headers: Mapping[str, str], user: str) -> Attribution:
         agent=_label(headers, "agent") or DEFAULT,
         task=_label(headers, "task"),
         conversation=_label(headers, "conversation"),
-        user=_label(headers, "user") or user[:_LABEL_CHARS_MAX],
+        user=_label(headers, "user") or user[:LABEL_CHARS_MAX],
         tags=_tags(headers),
     )
 
@@ -96,8 +95,8 @@ def _label(headers: Mapping[str, str], name: str) -> str:
     if value is None:
         return ""
     value = _as_written(value)
-    if len(value) > _LABEL_CHARS_MAX:
-        raise BadRequest(f"longer than {_LABEL_CHARS_MAX} characters", place=PREFIX + name)
+    if len(value) > LABEL_CHARS_MAX:
+        raise BadRequest(f"longer than {LABEL_CHARS_MAX} characters", place=PREFIX + name)
     if not value.isprintable():
         raise BadRequest("holds characters that cannot be printed", place=PREFIX + name)
     return value.strip()
@@ -121,7 +120,7 @@ def _tags(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     for part in text.split(","):
         name, equals, value = part.partition("=")
         name, value = name.strip(), value.strip()
-        if not equals or not name or len(part) > _LABEL_CHARS_MAX or not part.isprintable():
+        if not equals or not name or len(part) > LABEL_CHARS_MAX or not part.isprintable():
             raise BadRequest('write tags as "team=support,env=prod"', place=f"{PREFIX}tags")
         tags[name] = value
     if len(tags) > _TAGS_MAX:

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from bursar.domain.attribution import LABEL_CHARS_MAX
 from bursar.errors import BadSetting
-from bursar.settings.agents import AgentSection, Layers, PrefixCache
+from bursar.settings.agents import AgentSection, Layer, Layers, PrefixCache
 from bursar.settings.prices import PriceSection
 from bursar.settings.sections import Section
 
@@ -45,6 +46,31 @@ def _read_share(value: Any) -> int:
 
 Share = Annotated[int, BeforeValidator(_read_share)]
 """A share, per mille."""
+
+
+def _check_label(label: str) -> str:
+    """Check a name that calls are attributed to: one that no call can have would count for nobody."""
+    if not label or label != label.strip() or len(label) > LABEL_CHARS_MAX or not label.isprintable():
+        raise PydanticCustomError(
+            "label",
+            "a name has 1 to {most} printable characters, and no blanks around them",
+            {"most": LABEL_CHARS_MAX},
+        )
+    return label
+
+
+def _check_agent(name: str) -> str:
+    """Check an agent's name, or a tenant's agent's."""
+    for label in name.split("/", 1):
+        _check_label(label)
+    return name
+
+
+Label = Annotated[str, AfterValidator(_check_label)]
+"""A tenant's name."""
+
+AgentLabel = Annotated[str, AfterValidator(_check_agent)]
+"""An agent's name, or `TENANT/NAME`."""
 
 
 def _check_url(url: str) -> str:
@@ -142,18 +168,17 @@ class Settings(Section):
     providers: Providers = Providers()
     holdout: Share = 0
     defaults: AgentSection = AgentSection()
-    tenants: dict[str, AgentSection] = Field(default_factory=dict)
-    agents: dict[str, AgentSection] = Field(default_factory=dict)
+    tenants: dict[Label, AgentSection] = Field(default_factory=dict)
+    agents: dict[AgentLabel, AgentSection] = Field(default_factory=dict)
     prefix_cache: PrefixCache = PrefixCache()
     prices: PriceSection = Field(default_factory=PriceSection)
 
     @property
     def layers(self) -> Layers:
         """What is on, and for whom."""
-        defaults = self.defaults
-        if self.prefix_cache.enabled is not None and defaults.prefix_cache.enabled is None:
-            defaults = defaults.model_copy(update={"prefix_cache": self.prefix_cache})
-        return Layers(defaults, self.tenants, self.agents)
+        top = Layer(place="", section=AgentSection(prefix_cache=self.prefix_cache))
+        defaults = Layer(place="defaults", section=self.defaults)
+        return Layers((top, defaults), self.tenants, self.agents)
 
     @model_validator(mode="after")
     def _check_layers(self) -> "Settings":
@@ -162,9 +187,11 @@ class Settings(Section):
             try:
                 layers.merged(tenant, agent)
             except ValidationError as error:
-                places = " and ".join(layer.place for layer in layers.of(tenant, agent)[-2:])
+                guilty = [layer.place for layer in layers.of(tenant, agent) if layer.section.bounds_history]
                 raise PydanticCustomError(
-                    "layers", "{places}: {why}", {"places": places, "why": error.errors()[0]["msg"]}
+                    "layers",
+                    "{places}: {why}",
+                    {"places": " and ".join(guilty), "why": error.errors()[0]["msg"]},
                 ) from None
         return self
 
@@ -216,12 +243,21 @@ def parse(table: dict[str, Any], file: str) -> Settings:
 def _describe(problem: dict[str, Any]) -> str:
     """Say in words what pydantic found wrong with one setting."""
     location: tuple[str | int, ...] = problem["loc"]
-    key = ".".join(str(part) for part in location)
+    # Where a key itself is wrong, pydantic says so behind it.
+    key = ".".join(str(part) for part in location if part != "[key]")
+    if problem["type"] in {"history", "layers"}:
+        # Keys that contradict each other: the message names them, and the table as a whole says no more.
+        return f"{key}: {problem['msg']}" if key else problem["msg"]
     if problem["type"] != "extra_forbidden":
         found = repr(problem["input"])
         shown = found if len(found) <= _SHOWN_CHARS_MAX else f"{found[:_SHOWN_CHARS_MAX]}…"
-        return f"{key}: {problem['msg']} (found {shown})"
+        wanted = (
+            "Input should be a table" if problem["type"] in {"model_type", "dict_type"} else problem["msg"]
+        )
+        return f"{key}: {wanted} (found {shown})"
     known = _known_keys(location[:-1])
+    if len(location) == 1 and location[0] in AgentSection.model_fields:
+        return f"{key}: unknown setting; write it under [defaults], [tenants.NAME] or [agents.NAME]"
     near = difflib.get_close_matches(str(location[-1]), known, 1)
     mend = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(sorted(known))}"
     return f"{key}: unknown setting; {mend}"

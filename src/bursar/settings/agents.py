@@ -5,9 +5,10 @@ goes before what is said of the agent, that before what is said of the tenant, a
 each key counts by itself, also within a table.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -150,6 +151,12 @@ class AgentSection(Section):
     response_cache: ResponseCache = ResponseCache()
     prefix_cache: PrefixCache = PrefixCache()
 
+    @property
+    def bounds_history(self) -> bool:
+        """Whether it says how long a history may become, or how much of it stays."""
+        sizes = (self.history_tokens, self.history_limit, self.history.recent_tokens)
+        return any(size is not None for size in sizes)
+
     @model_validator(mode="after")
     def _check_history(self) -> "AgentSection":
         tokens, limit, recent = self.history_tokens, self.history_limit, self.history.recent_tokens
@@ -188,7 +195,9 @@ def _tool_results(section: ToolResults) -> ToolResultPolicy:
     limits = _limits(section.max_tokens, section.max_rows, section.max_field_chars)
     by_tool: dict[str, Limits | None] = {}
     for name, tool in section.tools.items():
-        if tool.mode == "lossless":
+        # A tool's own limits ask for the loss; a table that says nothing asks for nothing.
+        lossy = section.mode == "truncate" or bool(tool.model_dump(exclude_none=True))
+        if tool.mode == "lossless" or not lossy:
             by_tool[name] = None
         else:
             by_tool[name] = _limits(
@@ -225,7 +234,12 @@ def _response_cache(section: ResponseCache) -> ResponseCacheOptions:
 
 
 class Layer(Section):
-    """A table that counts for somebody, and where it stands in the file."""
+    """A table that counts for somebody, and where it stands in the file.
+
+    Attributes:
+        place: Its path in the file; empty for the file's top.
+        section: What it says.
+    """
 
     place: str
     section: AgentSection
@@ -235,38 +249,49 @@ class Layers:
     """All tables that say what is on, and who each is for.
 
     Args:
-        defaults: `[defaults]`.
+        everybody: What counts for all, the weaker first.
         tenants: `[tenants]`.
         agents: `[agents]`; a name with a slash is a tenant's agent.
     """
 
     def __init__(
-        self, defaults: AgentSection, tenants: Mapping[str, AgentSection], agents: Mapping[str, AgentSection]
+        self,
+        everybody: Sequence[Layer],
+        tenants: Mapping[str, AgentSection],
+        agents: Mapping[str, AgentSection],
     ) -> None:
-        self._defaults = defaults
+        self._everybody = everybody
         self._tenants = tenants
         self._agents = agents
 
-    def pairs(self) -> Iterator[tuple[str | None, str | None]]:
-        """Yield every tenant and agent that something is said about; None stands for any."""
-        agents = [name for name in self._agents if "/" not in name]
+    def named(self) -> Iterator[tuple[str | None, str | None]]:
+        """Yield every tenant and agent that has a table of its own, after everybody; None stands for any."""
         yield None, None
         yield from ((tenant, None) for tenant in self._tenants)
-        yield from ((None, agent) for agent in agents)
-        both = dict.fromkeys(product(self._tenants, agents))
         for name in self._agents:
-            tenant, slash, agent = name.partition("/")
-            if slash:
-                both[tenant, agent] = None
-        yield from both
+            first, slash, rest = name.partition("/")
+            yield (first, rest) if slash else (None, name)
+
+    def pairs(self) -> Iterator[tuple[str | None, str | None]]:
+        """Yield every tenant and agent for whom tables count together in a way of their own."""
+        agents = [name for name in self._agents if "/" not in name]
+        yield from dict.fromkeys((*self.named(), *product(self._tenants, agents)))
 
     def of(self, tenant: str | None, agent: str | None) -> list[Layer]:
         """Return the tables that count for a tenant's agent, those that go before others last."""
-        layers = [Layer(place="defaults", section=self._defaults)]
-        if tenant in self._tenants:
-            layers.append(Layer(place=f"tenants.{tenant}", section=self._tenants[tenant]))
-        names = [name for name in (agent, f"{tenant}/{agent}") if name in self._agents]
-        return layers + [Layer(place=f'agents."{name}"', section=self._agents[name]) for name in names]
+        layers = list(self._everybody)
+        if tenant is not None and tenant in self._tenants:
+            layers.append(Layer(place=f"tenants.{quoted(tenant)}", section=self._tenants[tenant]))
+        if agent is None:
+            return layers
+        own = [agent] if "/" not in agent else []
+        own += [f"{tenant}/{agent}"] if tenant is not None else []
+        layers += [
+            Layer(place=f"agents.{quoted(name)}", section=self._agents[name])
+            for name in own
+            if name in self._agents
+        ]
+        return layers
 
     def merged(self, tenant: str | None, agent: str | None) -> AgentSection:
         """Return what counts for a tenant's agent, as one table.
@@ -290,9 +315,15 @@ class Layers:
         )
 
 
+def quoted(name: str) -> str:
+    """Write a name as a key of a TOML file."""
+    return json.dumps(name, ensure_ascii=False)
+
+
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+        below = into.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            _merge(cast("dict[str, Any]", below), cast("dict[str, Any]", value))
         else:
             into[key] = value

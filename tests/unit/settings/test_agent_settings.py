@@ -120,6 +120,13 @@ def test_what_is_no_share_is_refused(share: object) -> None:
         ({"agents": {"d": {"history_tokens": 9, "history_limit": 8}}}, "history_limit must not be less"),
         ({"agents": {"d": {"output": {"thinking_tokens": 10}}}}, "agents.d.output.thinking_tokens"),
         ({"agents": {"d": {"history_tokens": 9, "history": {"recent_tokens": 9}}}}, "recent_tokens"),
+        ({"agents": {"d": {"tool_results": {"tools": {"x": {"max_row": 1}}}}}}, 'did you mean "max_rows"?'),
+        ({"defaults": {"output": {"tasks": {"t": {"efort": "low"}}}}}, 'did you mean "effort"?'),
+        ({"tool_results": {"mode": "off"}}, "write it under [defaults], [tenants.NAME] or [agents.NAME]"),
+        ({"agents": {"desk": 5}}, "agents.desk: Input should be a table (found 5)"),
+        ({"tenants": {"": {}}}, "tenants.: a name has 1 to 256 printable characters"),
+        ({"agents": {"acme/": {}}}, "agents.acme/: a name has 1 to 256 printable characters"),
+        ({"agents": {" desk": {}}}, "no blanks around them"),
     ],
 )
 def test_what_is_wrong_is_named(tables: dict[str, Any], said: str) -> None:
@@ -127,6 +134,37 @@ def test_what_is_wrong_is_named(tables: dict[str, Any], said: str) -> None:
 
 
 def test_keys_of_two_tables_that_contradict_each_other_are_named_with_both() -> None:
-    said = refusal(defaults={"history_tokens": 9000}, agents={"desk": {"history_limit": 8000}})
-    assert 'defaults and agents."desk"' in said
-    assert "history_limit must not be less" in said
+    said = refusal(
+        defaults={"history_tokens": 9000},
+        tenants={"acme": {"max_output_tokens": 100}},
+        agents={"desk": {"history_limit": 8000}},
+    )
+    assert said == (
+        'bursar.toml: defaults and agents."desk": history_limit must not be less than history_tokens, '
+        "which begins before it"
+    )
+
+
+def test_a_tenant_of_any_name_is_not_taken_for_no_tenant() -> None:
+    policies = book(agents={"None/desk": {"max_output_tokens": 5}, "desk": {}})
+    assert policies.for_agent("None", "desk").output.limits.max_tokens == 5
+    assert policies.for_agent("acme", "desk").output.limits.max_tokens is None
+
+
+def test_a_tools_empty_table_asks_for_no_loss() -> None:
+    lossless = book(agents={"desk": {"tool_results": {"tools": {"search": {}}}}}).for_agent("", "desk")
+    assert lossless.tool_results.limits_for("search") is None
+    limits = {"mode": "truncate", "max_tokens": 9, "tools": {"search": {}}}
+    lossy = book(agents={"desk": {"tool_results": limits}}).for_agent("", "desk")
+    assert lossy.tool_results.limits_for("search") == Limits(9)
+
+
+def test_limits_of_a_single_tool_ask_for_the_loss() -> None:
+    policy = book(defaults={"tool_results": {"tools": {"search": {"max_rows": 3}}}}).for_agent("", "")
+    assert policy.tool_results.limits_for("search") == Limits(rows_max=3)
+    assert policy.tool_results.limits_for("other") is None
+
+
+def test_the_defaults_go_before_the_switch_at_the_top() -> None:
+    tables = {"prefix_cache": {"enabled": False}, "defaults": {"prefix_cache": {"enabled": True}}}
+    assert book(**tables).for_agent("", "").prefix_cache
