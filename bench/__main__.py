@@ -12,6 +12,7 @@ BENCHMARKS = (
     "long_conversation",
     "retention",
     "tool_results",
+    "identical_calls",
     "aborts",
     "kill",
     "exchange",
