@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import cycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,8 @@ class _Caller(asyncio.Protocol):
 
 
 class _Run:
-    def __init__(self, requests: Sequence[bytes], total: int, connections: int) -> None:
-        self._requests = cycle(requests)
+    def __init__(self, requests: Iterator[bytes], total: int, connections: int) -> None:
+        self._requests = requests
         self._left = total
         self._open = connections
         self.latencies: list[float] = []
@@ -96,12 +95,12 @@ class _Run:
             self.done.set()
 
 
-async def run_load(port: int, requests: Sequence[bytes], *, total: int, connections: int) -> Load:
+async def run_load(port: int, requests: Iterator[bytes], *, total: int, connections: int) -> Load:
     """Send requests over a number of connections, each as fast as it is answered.
 
     Args:
         port: Of a server on loopback.
-        requests: Whole HTTP requests, used in turn.
+        requests: Whole HTTP requests, as many as are sent at least.
         total: How many are sent in all.
         connections: How many are open at once.
     """

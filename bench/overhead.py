@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import tempfile
+from itertools import cycle
 from pathlib import Path
 
 import uvloop
@@ -30,10 +31,10 @@ _CONVERSATIONS = 2_000
 
 
 def _measure(port: int, requests: list[bytes], connections: int, total: int) -> Load:
-    return uvloop.run(run_load(port, requests, total=total, connections=connections))
+    return uvloop.run(run_load(port, cycle(requests), total=total, connections=connections))
 
 
-def _processor_s(pid: int) -> float:
+def processor_s(pid: int) -> float:
     """Return the processor time that a process has taken."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -80,9 +81,9 @@ def _with_processor(
     pid: int, port: int, requests: list[bytes], connections: int, total: int
 ) -> tuple[Load, float]:
     """Measure a server, and the processor time that it takes per request in microseconds."""
-    before_s = _processor_s(pid)
+    before_s = processor_s(pid)
     load = _measure(port, requests, connections, total)
-    return load, (_processor_s(pid) - before_s) / total * 1e6
+    return load, (processor_s(pid) - before_s) / total * 1e6
 
 
 if __name__ == "__main__":
