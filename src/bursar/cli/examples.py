@@ -32,6 +32,11 @@ _BY_COMMAND = {
         'bursar prices show "claude-*" --at 2026-03-01',
         "bursar prices show my-model --config bursar.toml --json",
     ),
+    "config check": (
+        "bursar config check --config bursar.toml",
+        "bursar config check --config bursar.toml --tenant acme --agent help-desk",
+        "bursar config check --config bursar.toml --json",
+    ),
     "prices check": ("bursar prices check", "bursar prices check --config bursar.toml --json"),
 }
 

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from bursar.cli.config import config_app
 from bursar.cli.demo import demo
 from bursar.cli.doctor import doctor
 from bursar.cli.double import double
@@ -28,6 +29,7 @@ app.command(epilog=examples("replay"))(replay)
 app.command(epilog=examples("doctor"))(doctor)
 app.command(epilog=examples("demo"))(demo)
 app.add_typer(prices_app, name="prices")
+app.add_typer(config_app, name="config")
 app.command(epilog=examples("double"))(double)
 
 

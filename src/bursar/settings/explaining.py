@@ -91,15 +91,13 @@ def explain(settings: Settings, tenant: str | None, agent: str | None) -> Explan
     layers = settings.layers
     policy = layers.merged(tenant, agent).policy()
     values = _values_in_force(layers, tenant, agent)
-    techniques = [
-        TechniqueInForce(
-            technique,
-            _state(technique, policy, settings.mode),
-            meaning_of(technique, policy),
-            tuple(value for value in values if value.key.startswith(keys)),
-        )
-        for technique, keys in _KEYS.items()
-    ]
+    techniques: list[TechniqueInForce] = []
+    for technique, keys in _KEYS.items():
+        state = _state(technique, policy, settings.mode)
+        idle = state == "off" and is_on(technique, policy)
+        meaning = f'nothing in mode "{settings.mode}"' if idle else meaning_of(technique, policy)
+        own = tuple(value for value in values if value.key.startswith(keys))
+        techniques.append(TechniqueInForce(technique, state, meaning, own))
     return Explanation(tenant, agent, policy, tuple(techniques))
 
 

@@ -92,9 +92,9 @@ def _written(limits: OutputLimits) -> str:
     if limits.max_tokens is not None:
         parts.append(f"at most {limits.max_tokens:,} tokens")
     if limits.effort is not None:
-        parts.append(f"effort {limits.effort}")
+        parts.append(f"effort {limits.effort} at most")
     if limits.thinking_tokens is not None:
-        parts.append(f"thinking {limits.thinking_tokens:,} tokens")
+        parts.append(f"{limits.thinking_tokens:,} of them to think")
     if limits.stop:
         parts.append(f"stops at {_listed(limits.stop)}")
     return ", ".join(parts) or "as clients ask"

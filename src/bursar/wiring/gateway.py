@@ -35,11 +35,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         StoreFailed: The ledger cannot be opened.
     """
     keys = _provider_keys(settings)
-    if keys and not is_loopback(settings.server.host):
-        raise BadSetting(
-            "anybody who reaches it could spend the configured provider keys; bind to 127.0.0.1",
-            place="server.host",
-        )
+    _check_exposure(settings)
     clock = WallClock(time_scale)
     ledger = SqliteLedger.open(Path(settings.storage.dir))
     content = open_content(Path(settings.storage.dir), _content_options(settings.storage))
@@ -75,6 +71,31 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         ),
         lifetime=Lifetime(resources, chores=(lambda: keep_purging(content, clock),)),
     )
+
+
+def find_obstacles(settings: Settings) -> list[BadSetting]:
+    """Return what would keep a gateway from starting in this environment, without constructing one."""
+    obstacles: list[BadSetting] = []
+    checks = (
+        lambda: _provider_keys(settings),
+        lambda: _check_exposure(settings),
+        lambda: _content_options(settings.storage),
+    )
+    for check in checks:
+        try:
+            check()
+        except BadSetting as error:
+            obstacles.append(error)
+    return obstacles
+
+
+def _check_exposure(settings: Settings) -> None:
+    keys = [name for name, provider in providers_of(settings).items() if provider.api_key_env is not None]
+    if keys and not is_loopback(settings.server.host):
+        raise BadSetting(
+            "anybody who reaches it could spend the configured provider keys; bind to 127.0.0.1",
+            place="server.host",
+        )
 
 
 def _content_options(storage: Storage) -> ContentOptions:
