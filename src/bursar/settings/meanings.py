@@ -94,7 +94,7 @@ def _written(limits: OutputLimits) -> str:
     if limits.effort is not None:
         parts.append(f"effort {limits.effort} at most")
     if limits.thinking_tokens is not None:
-        parts.append(f"{limits.thinking_tokens:,} of them to think")
+        parts.append(f"thinking {limits.thinking_tokens:,} tokens at most")
     if limits.stop:
         parts.append(f"stops at {_listed(limits.stop)}")
     return ", ".join(parts) or "as clients ask"
