@@ -1,10 +1,10 @@
 """All techniques together, on every trace and model: the bill over that as sent and over a careful client's.
 
-    python -m bench.techniques [--data DIR] [--models M,M]
+    python -m bench.techniques [--data DIR] [--models M,M] [--gap S] [--together N]
 
-Conversations are replayed one after another through the engine that the gateway runs, and billed by the
-provider double. A careful client sets its own marks, on the system prompt and on the last message, and names
-an OpenAI cache key for its agent; it is billed without Bursar.
+Conversations are replayed through the engine that the gateway runs, one after another unless told otherwise,
+and billed by the provider double. A careful client sets its own marks, on the system prompt and on the last
+message, and names an OpenAI cache key for its agent; it is billed without Bursar.
 """
 
 import argparse
@@ -48,17 +48,27 @@ _AIRLINE_MOST = 0.955
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One trace on one model."""
+    """One trace on one model.
+
+    Attributes:
+        data: Where the traces are.
+        trace: The trace's file.
+        model: The model.
+        gap_s: Between conversations, and between calls whose times were not recorded.
+        together: How many conversations run side by side.
+    """
 
     data: Path
     trace: str
     model: str
+    gap_s: float = 10.0
+    together: int = 1
 
     def timeline(self) -> Timeline:
-        """Return its calls, one conversation after another."""
+        """Return its calls."""
         tools = json.loads((self.data / TRACES[self.trace]).read_bytes()) if TRACES[self.trace] else ()
         conversations = read_conversations(self.data / self.trace)
-        pace = Pace(gap_s=10.0, concurrency=1, start_s=_START_S)
+        pace = Pace(gap_s=self.gap_s, concurrency=self.together, start_s=_START_S)
         return Timeline([iter(conversations)], Asking(self.model, tools), pace)
 
 
@@ -123,8 +133,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where the traces are")
     parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--gap", type=float, default=10.0, help="seconds between calls of unknown times")
+    parser.add_argument("--together", type=int, default=1, help="conversations side by side")
     options = parser.parse_args()
-    cases = [Case(options.data, trace, model) for trace in TRACES for model in options.models.split(",")]
+    cases = [
+        Case(options.data, trace, model, options.gap, options.together)
+        for trace in TRACES
+        for model in options.models.split(",")
+    ]
     too_dear = 0
     print(
         f"{'trace':24} {'model':18} {'as sent':>9} {'careful':>9} {'ours':>9} "
