@@ -68,10 +68,14 @@ def is_cheaper(case: Case, other: Case) -> bool:
     """Whether a shorter version of a request costs less than another of as many blocks.
 
     Each is priced as it is marked best, over this call and, by their chances, the next ones. That only takes
-    pricing where the cache holds more of the longer version: then what it would read has to be written anew.
+    pricing where the cache holds more of the longer version, so that what it would read has to be written
+    anew; and where the shorter one is too short for the cache.
     """
-    warm = _last_entry(case, 0)
-    if _last_entry(other, warm + 1) < 0:
+    if case.layout.total_tokens >= case.rules.minimum_tokens:
+        warm = _last_entry(case, 0)
+        if _last_entry(other, warm + 1) < 0:
+            return True
+    elif other.layout.total_tokens < case.rules.minimum_tokens:
         return True
     return _least(case) < _least(other)
 

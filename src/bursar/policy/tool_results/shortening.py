@@ -31,5 +31,6 @@ def shorten(job: Job, count: Callable[[str], int]) -> Part:
         count: Returns the tokens of a text.
     """
     if job.limits is None:
-        return Part(encode(job.text), "")
+        # Of nothing but blanks nothing would be left, and providers refuse an empty text.
+        return Part(encode(job.text) or job.text, "")
     return limit(job.text, job.limits, count, job.handle)
