@@ -18,7 +18,7 @@ from bursar.double.provider import ProviderDouble, Provisions
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialects import DIALECTS
 from bursar.wire.memo import PieceMemo
-from scripted_world import Scene, ScriptedResponse, WordCounter, check_sums, stream, whole, world_data
+from scripted_world import Scene, ScriptedResponse, check_sums, stream, whole, world_data
 
 NAMES = {"anthropic": "anthropic.messages", "openai": "openai.chat"}
 KEYS = {
@@ -35,7 +35,7 @@ class DoubleUpstream:
 
     def __init__(self, scene: Scene) -> None:
         prices, rules, ratios = world_data()
-        has = Provisions(prices, rules, ratios, load_model_limits(), WordCounter())
+        has = Provisions(prices, rules, ratios, load_model_limits(), scene.world.tokenizer)
         self._double = ProviderDouble(has, DoubleOptions())
         self._scene = scene
         self.bodies: list[bytes] = []
