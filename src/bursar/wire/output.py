@@ -31,7 +31,9 @@ class OutputLimits(msgspec.Struct, frozen=True):
 
     Attributes:
         max_tokens: Tokens of an answer, thinking included; None for what the client asks.
-        effort: The most effort, one of `EFFORTS`; None for what the client asks.
+        effort: The most effort, one of `EFFORTS`; None for what the client asks. What a client leaves to
+            its provider is limited by the dialect's least level only: of any other nobody says whether it
+            would not be more than the model's own.
         thinking_tokens: The largest thinking budget, at least `THINKING_TOKENS_MIN`; None likewise.
         stop: Further stop sequences.
     """
@@ -85,7 +87,7 @@ def _limit_anthropic(request: Request, limits: OutputLimits) -> dict[str, bytes]
     config = b"{}" if config == raw.NULL else config
     if limits.effort is not None and raw.is_object(config):
         members = raw.read_object(config, "output_config")
-        if _exceeds(members.get("effort"), limits.effort):
+        if _exceeds(members.get("effort"), limits.effort, least="low"):
             fields["output_config"] = raw.set_member(config, "effort", raw.encode(limits.effort))
     _add_stops(request, "stop_sequences", limits.stop, None, fields)
     return fields
@@ -99,16 +101,18 @@ def _limit_openai(request: Request, limits: OutputLimits) -> dict[str, bytes]:
         # The older name is refused by models that reason; the newer one is taken by all.
         older = not raw.is_null(request.fields.get("max_tokens"))
         fields["max_tokens" if older else "max_completion_tokens"] = raw.encode(limits.max_tokens)
-    if limits.effort is not None and _exceeds(request.fields.get("reasoning_effort"), limits.effort):
+    if limits.effort is not None and _exceeds(
+        request.fields.get("reasoning_effort"), limits.effort, least="none"
+    ):
         fields["reasoning_effort"] = raw.encode(limits.effort)
     _add_stops(request, "stop", limits.stop, _OPENAI_STOPS_MAX, fields)
     return fields
 
 
-def _exceeds(stated: raw.Slice | None, effort: str) -> bool:
+def _exceeds(stated: raw.Slice | None, effort: str, least: str) -> bool:
     """Whether what a client states, or leaves to the provider, is more effort than is allowed."""
     if stated is None or raw.is_null(stated):
-        return True
+        return EFFORTS.index(effort) <= EFFORTS.index(least)
     level = raw.attempt(_TEXT, stated)
     # A level that we do not know is the provider's to judge.
     return level in EFFORTS and EFFORTS.index(level) > EFFORTS.index(effort)

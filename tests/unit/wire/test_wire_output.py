@@ -66,7 +66,7 @@ def test_thinking_is_never_switched_on_and_never_lowered_beyond_what_the_provide
 
 
 @pytest.mark.parametrize(
-    ("stated", "expected"), [(None, "medium"), ("high", "medium"), ("low", None), ("odd", None)]
+    ("stated", "expected"), [(None, None), ("high", "medium"), ("low", None), ("odd", None)]
 )
 def test_effort_is_lowered_and_never_raised(stated: str | None, expected: str | None) -> None:
     limits = OutputLimits(effort="medium")
@@ -76,9 +76,11 @@ def test_effort_is_lowered_and_never_raised(stated: str | None, expected: str | 
     assert openai(limits, reasoning_effort=stated) == ({"reasoning_effort": expected} if expected else {})
 
 
-def test_effort_is_stated_where_the_client_states_none() -> None:
+def test_effort_that_is_left_to_the_provider_is_limited_by_the_least_level_only() -> None:
     assert anthropic(OutputLimits(effort="low")) == {"output_config": {"effort": "low"}}
-    assert openai(OutputLimits(effort="low")) == {"reasoning_effort": "low"}
+    assert anthropic(OutputLimits(effort="max")) == {}
+    assert openai(OutputLimits(effort="none")) == {"reasoning_effort": "none"}
+    assert openai(OutputLimits(effort="low")) == {}
 
 
 def test_stop_sequences_are_added_as_far_as_the_provider_takes_them() -> None:
