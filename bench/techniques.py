@@ -5,6 +5,10 @@
 Conversations are replayed through the engine that the gateway runs, one after another unless told otherwise,
 and billed by the provider double. A careful client sets its own marks, on the system prompt and on the last
 message, and names an OpenAI cache key for its agent; it is billed without Bursar.
+
+The bound is that of the prompts with every tool result written as short as it can be, at breakpoints of any
+number, and for OpenAI's automatic cache without its steps of 128 tokens. It can be undercut where a model's
+minimum is high: a prompt that is left longer reaches it earlier.
 """
 
 import argparse
