@@ -11,18 +11,15 @@ from bursar.cachemodel.outcome import CacheOutcome
 from bursar.cachemodel.prompts import CacheOptions
 from bursar.cachemodel.rules import CacheRules
 from bursar.domain.decision import Decision
-from bursar.domain.layout import Layout
+from bursar.domain.layout import Layout, lay_out
 from bursar.domain.ledger import Technique
 from bursar.domain.prices import Price
 from bursar.domain.prompt import Mark, Role
 from bursar.domain.tokens import PER_MILLE
-from bursar.effects import Effect
+from bursar.effects import Count, Effect
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
-from bursar.exchange.history import Condensed, Material, condense
 from bursar.exchange.rewriting import rewrite_results
-from bursar.exchange.summarising import Summarised
-from bursar.exchange.versions import Version, lay_out_version, with_messages
 from bursar.policy.case import Case
 from bursar.policy.order import decide
 from bursar.policy.prefix_cache import is_cheaper
@@ -71,12 +68,10 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         sent: What the provider's cache is expected to make of `body`.
         stages: The way from the client's own request to the plan, technique by technique. The first is the
             baseline: the request as it came.
+        max_tokens: The output limit, where it was lowered; else None.
         planned: In observe mode, the plan's prompt, and what the cache would have made of it, had all plans
             gone out.
         faults: Techniques that failed, so that the call goes out without them.
-        max_tokens: The output limit, where it was lowered; else None.
-        summary: The summary that was asked for on the way, if one was.
-        is_comparable: Whether the request could have gone out as it came: its model's window holds it.
     """
 
     layout: Layout
@@ -87,8 +82,18 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     planned: tuple[Layout, CacheOutcome] | None
     faults: tuple[str, ...]
     max_tokens: int | None = None
-    summary: Summarised | None = None
-    is_comparable: bool = True
+
+
+class _Version(msgspec.Struct, frozen=True, gc=False):
+    """A request with content that could go out.
+
+    Attributes:
+        request: The request.
+        layout: Its prompt.
+    """
+
+    request: Request
+    layout: Layout
 
 
 def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
@@ -99,7 +104,7 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     """
     at_s = call.arrival.at_s
     rules = _rules(engine, call)
-    came = Version(call.request, lay_out_version(engine, call, call.request, b""))
+    came = _Version(call.request, _lay_out(engine, call, call.request, b""))
     options = _cache_options(call)
     habit = _learn(engine, call, came.layout, rules)
     acts = call.mode in _ACTING_MODES
@@ -164,7 +169,7 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
         engine.planned.keep(layout, outcome, plan.rules, at_s)
 
 
-def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, tuple[str, ...]]:
+def _limit_output(engine: Engine, call: Call, came: _Version) -> tuple[_Version, tuple[str, ...]]:
     """Return the call with what its model may write limited, where the operator asked for that."""
     limits = call.policy.output.limits_for(call.attribution.task)
     if limits.is_empty:
@@ -178,12 +183,12 @@ def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, t
         return came, (Technique.OUTPUT.value,)
     # What changes how a model thinks may keep its prompt from the cache.
     same = request.prompt == call.request.prompt
-    return Version(request, came.layout if same else lay_out_version(engine, call, request, b"limited")), ()
+    return _Version(request, came.layout if same else _lay_out(engine, call, request, b"limited")), ()
 
 
 def _shorten(
-    engine: Engine, call: Call, came: Version
-) -> Generator[Effect, Any, tuple[Version, tuple[str, ...]]]:
+    engine: Engine, call: Call, came: _Version
+) -> Generator[Effect, Any, tuple[_Version, tuple[str, ...]]]:
     """Return the call with its tool results shortened; as it came where that fails or changes nothing."""
     policy = call.policy
     if policy.tool_results.mode == "off":
@@ -196,9 +201,36 @@ def _shorten(
         )
         if messages is None:
             return came, ()
-        return (yield from with_messages(engine, call, came, messages, b"shortened")), ()
+        reading = call.dialect.reread(came.request, messages, engine.memo)
+        counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
+        request = reading.finish(counts)
+        return _Version(request, _lay_out(engine, call, request, b"shortened")), ()
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return came, (Technique.TOOL_RESULTS.value,)
+
+
+def _lay_out(engine: Engine, call: Call, request: Request, version: bytes) -> Layout:
+    """Lay a prompt out, going on from the thread's last call, or else from the agent's last new thread.
+
+    Args:
+        engine: What is known.
+        call: The call.
+        request: It, or another version of it,
+        version: and which.
+    """
+    layouts = engine.layouts
+    scope, start = _scope(engine, call), call.place.start + version
+    known = layouts.get(start)
+    layout = lay_out(
+        request.prompt,
+        scope=scope,
+        ratios=engine.ratios.ratios(request.model),
+        known=known if known is not None else layouts.get(scope),
+    )
+    layouts.keep(start, layout)
+    if known is None:
+        layouts.keep(scope, layout)
+    return layout
 
 
 class _Habit(msgspec.Struct, frozen=True, gc=False):
@@ -280,7 +312,7 @@ class _Casing:
         )
 
 
-def _write(call: Call, version: Version, decisions: tuple[Decision, ...]) -> tuple[bytes, str | None]:
+def _write(call: Call, version: _Version, decisions: tuple[Decision, ...]) -> tuple[bytes, str | None]:
     """Write what goes upstream. If that fails, the call goes out as it came, and the fault is named."""
     request, layout = version.request, version.layout
     fields = dict(call.dialect.usage_request_fields(call.request))
@@ -334,6 +366,12 @@ def _rules(engine: Engine, call: Call) -> CacheRules | None:
         calibrated = rules.counted_by(factor)
         engine.calibrated_rules.keep(key, calibrated)
     return calibrated
+
+
+def _scope(engine: Engine, call: Call) -> bytes:
+    """Name the cache that a call meets: base URL, account and model."""
+    base_url = engine.options.upstreams[call.arrival.upstream].base_url
+    return call.arrival.credential + f"{base_url}\0{call.request.model}".encode("utf-8", "surrogatepass")
 
 
 class _CacheFields(msgspec.Struct):
