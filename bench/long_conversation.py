@@ -5,6 +5,9 @@
 - On a model with a window of a million tokens the whole conversation fits, so that both bills can be had.
 - On a model with 200,000 it does not: the double refuses a prompt that is too long, or that would be invalid
   for any other reason, and with history settings it must refuse none.
+
+`share` is history's part of what the ledger says was saved. Techniques are booked in the order in which they
+act, so it is what history takes off a bill without caching, not off the one with it: that is the ratio.
 """
 
 import argparse
