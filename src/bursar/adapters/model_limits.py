@@ -1,10 +1,11 @@
-"""The models that the provider double serves, from the package's data files."""
+"""Which models there are, and their limits, from the package's data files."""
 
 import tomllib
 from importlib import resources
 
 import msgspec
 
+from bursar.domain.windows import Window, WindowBook
 from bursar.double.models import ModelCatalogue, ModelLimits
 
 
@@ -13,6 +14,17 @@ class _LimitsFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def load_model_limits() -> ModelCatalogue:
-    """Load which models there are, and their limits."""
+    """Load which models the provider double serves, and their limits."""
+    return ModelCatalogue(_read())
+
+
+def load_windows() -> WindowBook:
+    """Load how long models' prompts and answers may be."""
+    return WindowBook(
+        [Window(m.model, m.dialect, m.context_tokens, m.output_tokens_max, m.reasons) for m in _read()]
+    )
+
+
+def _read() -> tuple[ModelLimits, ...]:
     text = (resources.files("bursar.data") / "model_limits.toml").read_text("utf-8")
-    return ModelCatalogue(msgspec.convert(tomllib.loads(text), type=_LimitsFile).models)
+    return msgspec.convert(tomllib.loads(text), type=_LimitsFile).models

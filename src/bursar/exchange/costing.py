@@ -1,6 +1,6 @@
 """What an attempt used and cost: by the provider's word, or by estimate where it said nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,46 +13,11 @@ from bursar.domain.prompt import ContentClass
 from bursar.domain.tokens import PER_MILLE
 from bursar.domain.usage import Usage
 from bursar.errors import UnpricedClass
+from bursar.exchange.bills import Bill, unknown_cost
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.planning import Plan, Stage
 from bursar.wire.dialect import Answer
-
-
-class Bill(msgspec.Struct, frozen=True, gc=False):
-    """What one attempt used and cost.
-
-    Attributes:
-        usage: Token classes; None where nothing is known.
-        terms: What it was billed under.
-        lines: Cost lines; empty where nothing was billed or the cost is unknown.
-        cost_nusd: The sum of the lines; None where the cost is unknown.
-        basis: Where the cost comes from.
-        most_nusd: The most it can have cost; None where unknown.
-        baseline_nusd: What it would have cost as it came; None where unknown.
-        shares: Each technique's part of baseline − cost.
-        would_save: In observe mode, what each technique would have saved.
-    """
-
-    usage: Usage | None
-    terms: Terms
-    lines: tuple[CostLine, ...]
-    cost_nusd: int | None
-    basis: CostBasis
-    most_nusd: int | None
-    baseline_nusd: int | None
-    shares: Mapping[Technique, int] = msgspec.field(default_factory=dict[Technique, int])
-    would_save: Mapping[Technique, int] = msgspec.field(default_factory=dict[Technique, int])
-
-
-def nothing_billed(terms: Terms) -> Bill:
-    """Return the bill of an attempt that the provider refused or never received."""
-    return Bill(None, terms, (), 0, CostBasis.MEASURED, 0, 0)
-
-
-def unknown_cost(usage: Usage | None, terms: Terms) -> Bill:
-    """Return the bill of an attempt that may have cost something, nobody knows what."""
-    return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
 
 
 def bill_estimated(
@@ -106,12 +71,16 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
         otherwise = _Otherwise(call.price, plan, usage, terms, cost_nusd)
         stages, stages_nusd = plan.stages, otherwise.stages()
         would_save: dict[Technique, int] = {}
-        baseline_nusd = stages_nusd[0]
+        baseline_nusd: int | None = stages_nusd[0]
         if plan.planned is not None:
             planned_nusd = otherwise.planned(*plan.planned)
             would_save = _shares(stages, [cost_nusd, *stages_nusd[1:], planned_nusd])
             # Nothing acted on this call; what earlier calls left in the cache may have saved all the same.
             stages, stages_nusd = stages[-1:], stages_nusd[:1]
+        shares = _shares(stages, [*stages_nusd, cost_nusd])
+        if not plan.is_comparable:
+            # As it came, the provider would have refused it: there is nothing to compare with.
+            baseline_nusd, shares = None, {}
         return Bill(
             usage=usage,
             terms=terms,
@@ -120,7 +89,7 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
             basis=CostBasis.MEASURED,
             most_nusd=cost_nusd,
             baseline_nusd=baseline_nusd,
-            shares=_shares(stages, [*stages_nusd, cost_nusd]),
+            shares=shares,
             would_save=would_save,
         )
     except UnpricedClass:

@@ -10,8 +10,11 @@ from bursar.domain.calibration import Calibration
 from bursar.domain.layout import Layout
 from bursar.domain.price_book import PriceBook
 from bursar.domain.tokens import RatioBook
+from bursar.domain.windows import WindowBook
+from bursar.exchange.history_memo import HistoryMemo
 from bursar.exchange.rewriting import RewriteMemo
 from bursar.policy.agent import PolicyBook
+from bursar.view.lengths import ThreadLengths
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm
 from bursar.view.threads import ThreadIndex
@@ -65,6 +68,7 @@ class Engine:
         prices: Price book.
         rules: How prompt caches behave.
         ratios: Token ratios.
+        windows: How long prompts and answers may be.
         memo: Pieces of requests already read.
         calibration: Our token estimates against the providers' counts.
         calibrated_rules: Cache rules in our own count, by model and calibration.
@@ -76,12 +80,15 @@ class Engine:
         as_sent: A shadow of them, fed with the traffic as clients made it: what the baseline reads.
         planned: For calls in observe mode: as they would be, had the plan gone out.
         rewritten: Tool results that were shortened.
+        history: What was done to threads' histories.
+        lengths: How long threads become, of agents whose history may be rewritten.
     """
 
     options: EngineOptions
     prices: PriceBook
     rules: CacheRuleBook
     ratios: RatioBook
+    windows: WindowBook = field(default_factory=WindowBook)
     memo: PieceMemo = field(default_factory=PieceMemo)
     calibration: Calibration = field(default_factory=Calibration)
     calibrated_rules: BoundedDict[Hashable, CacheRules] = field(
@@ -98,3 +105,5 @@ class Engine:
     as_sent: ProviderCache = field(default_factory=ProviderCache)
     planned: ProviderCache = field(default_factory=ProviderCache)
     rewritten: RewriteMemo = field(default_factory=RewriteMemo)
+    history: HistoryMemo = field(default_factory=HistoryMemo)
+    lengths: ThreadLengths = field(default_factory=ThreadLengths)

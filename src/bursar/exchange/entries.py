@@ -11,14 +11,16 @@ from bursar.domain.ledger import (
     CostBasis,
     Entry,
     Status,
+    Technique,
 )
 from bursar.domain.usage import Usage
 from bursar.effects import Aborted, Cut, Ended, Sent, Unreachable, Whole
+from bursar.exchange.bills import Bill, nothing_billed, with_own_attempt
 from bursar.exchange.call import Call
 from bursar.exchange.components import share_components
-from bursar.exchange.costing import Bill, nothing_billed
 from bursar.exchange.planning import Plan
 from bursar.exchange.sending import Sending
+from bursar.exchange.summarising import Summarised
 from bursar.wire.dialect import Answer
 
 # nginx's status for a client that is no longer there to be told.
@@ -26,20 +28,47 @@ _CLIENT_LEFT = 499
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """All that is known of a call when it has ended."""
+    """All that is known of a call when it has ended.
+
+    Attributes:
+        call: The call.
+        plan: Its plan.
+        sending: How sending it went.
+        answer: What its last attempt answered.
+        bill: What that cost. The attempts before it cost nothing.
+        total: What the call cost, with what Bursar asked for on its own account.
+    """
 
     call: Call
     plan: Plan
     sending: Sending
     answer: Answer | None
     bill: Bill
+    total: Bill
+
+
+def settle(call: Call, plan: Plan, sending: Sending, answer: Answer | None, bill: Bill) -> Outcome:
+    """Put together what is known of a call.
+
+    Args:
+        call: The call.
+        plan: Its plan.
+        sending: How sending it went.
+        answer: What its last attempt answered.
+        bill: What that cost.
+    """
+    return Outcome(call, plan, sending, answer, bill, _with_summary(bill, plan.summary))
+
+
+def _with_summary(bill: Bill, summary: Summarised | None) -> Bill:
+    return bill if summary is None else with_own_attempt(bill, summary.bill, Technique.HISTORY)
 
 
 def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
     """Write a call's ledger entry."""
-    call, bill, sending = outcome.call, outcome.bill, outcome.sending
-    arrival, last = call.arrival, sending.last
-    first = sending.failed[0] if sending.failed else last
+    call, total, sending = outcome.call, outcome.total, outcome.sending
+    arrival, last, summary = call.arrival, sending.last, outcome.plan.summary
+    first = summary.sent if summary is not None else sending.failed[0] if sending.failed else last
     last_status = _status(last, outcome.answer)
     return Entry(
         operation_id=arrival.operation_id,
@@ -52,19 +81,19 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         status=Status.ABORTED if sending.client_left else last_status,
         http_status=client_status(outcome),
         latency_ms=_milliseconds(last.times.ended_at_s - arrival.at_s),
-        overhead_us=max(0, round((first.times.sent_at_s - arrival.at_s) * 1e6)),
+        overhead_us=_microseconds(first.times.sent_at_s - arrival.at_s),
         thread=call.place.thread.thread_id,
         turn=call.place.turn,
         attempts=_attempts(outcome, last_status),
-        usage=bill.usage,
+        usage=total.usage,
         components=_components(outcome, routing=call.attribution.task in routing_tasks),
-        cost_nusd=bill.cost_nusd,
-        cost_max_nusd=bill.most_nusd,
-        baseline_nusd=bill.baseline_nusd,
-        shares=bill.shares,
-        basis=bill.basis,
+        cost_nusd=total.cost_nusd,
+        cost_max_nusd=total.most_nusd,
+        baseline_nusd=total.baseline_nusd,
+        shares=total.shares,
+        basis=total.basis,
         faults=outcome.plan.faults,
-        would_save=bill.would_save,
+        would_save=total.would_save,
     )
 
 
@@ -82,7 +111,7 @@ def write_unsent(call: Call, status: Status, http_status: int, ended_at_s: float
         status=status,
         http_status=http_status,
         latency_ms=_milliseconds(ended_at_s - arrival.at_s),
-        overhead_us=max(0, round((ended_at_s - arrival.at_s) * 1e6)),
+        overhead_us=_microseconds(ended_at_s - arrival.at_s),
         thread=call.place.thread.thread_id,
         turn=call.place.turn,
         attempts=(),
@@ -96,18 +125,45 @@ def write_unsent(call: Call, status: Status, http_status: int, ended_at_s: float
     )
 
 
+def write_left_summarising(call: Call, plan: Plan, summary: Summarised) -> Entry:
+    """Write the entry of a call whose client left while a summary was written; that may have cost."""
+    ended_at_s = summary.sent.times.ended_at_s
+    entry = write_unsent(call, Status.ABORTED, _CLIENT_LEFT, ended_at_s)
+    total = _with_summary(nothing_billed(call.request.terms), summary)
+    return msgspec.structs.replace(
+        entry,
+        overhead_us=_microseconds(summary.sent.times.sent_at_s - call.arrival.at_s),
+        attempts=(_summary_attempt(call, summary),),
+        usage=total.usage,
+        components=_with_routing({}, total, summary),
+        cost_nusd=total.cost_nusd,
+        cost_max_nusd=total.most_nusd,
+        baseline_nusd=total.baseline_nusd,
+        shares=total.shares,
+        basis=total.basis,
+        faults=plan.faults,
+    )
+
+
 def _attempts(outcome: Outcome, last_status: Status) -> tuple[Attempt, ...]:
     """List the attempts. Those that were retried cost nothing: only such are (`sending.send`)."""
-    failed = outcome.sending.failed
-    last = _attempt(outcome.call, len(failed) + 1, outcome.sending.last, last_status, outcome.bill)
+    call, failed, summary = outcome.call, outcome.sending.failed, outcome.plan.summary
+    own = () if summary is None else (_summary_attempt(call, summary),)
+    number = len(own) + len(failed) + 1
+    last = _attempt(call, number, outcome.sending.last, last_status, outcome.bill)
     if not failed:
-        return (last,)
-    bill = nothing_billed(outcome.call.request.terms)
+        return (*own, last)
+    bill = nothing_billed(call.request.terms)
     retried = [
-        _attempt(outcome.call, number, sent, _status(sent, outcome.answer), bill)
-        for number, sent in enumerate(failed, 1)
+        _attempt(call, number, sent, _status(sent, outcome.answer), bill)
+        for number, sent in enumerate(failed, len(own) + 1)
     ]
-    return (*retried, last)
+    return (*own, *retried, last)
+
+
+def _summary_attempt(call: Call, summary: Summarised) -> Attempt:
+    attempt = _attempt(call, 1, summary.sent, _status(summary.sent, summary.answer), summary.bill)
+    return msgspec.structs.replace(attempt, model=summary.model)
 
 
 def _attempt(call: Call, number: int, sent: Sent, status: Status, bill: Bill) -> Attempt:
@@ -164,12 +220,36 @@ def client_status(outcome: Outcome) -> int:
 
 
 def _components(outcome: Outcome, *, routing: bool) -> Mapping[Component, ComponentShare]:
-    bill = outcome.bill
-    if bill.usage is None:
+    bill, total, summary = outcome.bill, outcome.total, outcome.plan.summary
+    if total.usage is None:
         return {}
-    lines = None if bill.basis is CostBasis.UNKNOWN else bill.lines
-    return share_components(outcome.plan.layout, bill.usage, lines, routing=routing)
+    # Where the cost of one attempt is unknown, no part of the call's is known.
+    lines = None if total.basis is CostBasis.UNKNOWN else bill.lines
+    shared: Mapping[Component, ComponentShare] = {}
+    if bill.usage is not None:
+        shared = share_components(outcome.plan.layout, bill.usage, lines, routing=routing)
+    return shared if summary is None else _with_routing(shared, total, summary)
+
+
+def _with_routing(
+    shared: Mapping[Component, ComponentShare], total: Bill, summary: Summarised
+) -> Mapping[Component, ComponentShare]:
+    """Add what a summary took to the component of calls that Bursar makes on its own account."""
+    usage, known = summary.bill.usage, shared.get(Component.ROUTING)
+    if usage is None or total.usage is None:
+        return shared
+    tokens = dict(known.tokens) if known is not None else {}
+    for name, count in usage.tokens().items():
+        tokens[name] = tokens.get(name, 0) + count
+    cost_nusd = None
+    if total.cost_nusd is not None and summary.bill.cost_nusd is not None:
+        cost_nusd = summary.bill.cost_nusd + ((known.cost_nusd or 0) if known is not None else 0)
+    return {**shared, Component.ROUTING: ComponentShare(tokens, cost_nusd)}
 
 
 def _milliseconds(seconds: float) -> int:
     return max(0, round(seconds * 1000))
+
+
+def _microseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1_000_000))

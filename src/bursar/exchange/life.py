@@ -10,10 +10,11 @@ from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Un
 from bursar.errors import BadRequest, UnpricedModel
 from bursar.exchange.answering import answer_kept, entry_of_left, find_answer, keep_and_share, takes_part
 from bursar.exchange.arrival import Arrival, asks_mode, attribute, chosen_mode, is_held_out
+from bursar.exchange.bills import Bill, nothing_billed, unknown_cost
 from bursar.exchange.call import Call
-from bursar.exchange.costing import Bill, bill_estimated, bill_reported, nothing_billed, unknown_cost
+from bursar.exchange.costing import bill_estimated, bill_reported
 from bursar.exchange.engine import Engine
-from bursar.exchange.entries import Outcome, write_entry
+from bursar.exchange.entries import settle, write_entry, write_left_summarising
 from bursar.exchange.headers import for_client
 from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.replies import fault_reply, own_headers, refusal, reply_to
@@ -49,6 +50,10 @@ def live(engine: Engine, arrival: Arrival) -> Life:
             return (yield from answer_kept(engine, call, finding, finding.told, own))
         own["x-bursar-cache"] = "miss"
     plan = yield from make_plan(engine, call)
+    summary = plan.summary
+    if summary is not None and isinstance(summary.sent, Aborted):
+        yield Record(write_left_summarising(call, plan, summary))
+        return refusal(dialect, arrival, Fault(499, "api_error", "the client closed the connection"))
     if plan.max_tokens is not None:
         own["x-bursar-max-tokens"] = str(plan.max_tokens)
     dispatch = Dispatch(
@@ -56,12 +61,13 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         lambda at_s: response_began(engine, plan, at_s),
         own,
         call.policy.response_cache.answer_bytes_max if finding is not None else 0,
+        at_s=summary.sent.times.ended_at_s if summary is not None else None,
     )
     sending = yield from send(call, engine.options.upstreams[arrival.upstream], dispatch)
     try:
         answer = _answer(call, sending)
         bill = yield from _bill(engine, call, plan, sending, answer)
-        outcome = Outcome(call, plan, sending, answer, bill)
+        outcome = settle(call, plan, sending, answer, bill)
         entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
         reply = reply_to(outcome, own)
     except Exception:  # noqa: BLE001 - What was sent is recorded and passed on, whatever we make of it.
@@ -77,7 +83,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
 
 def _unsettled(call: Call, plan: Plan, sending: Sending) -> tuple[Entry, Reply]:
     """Record a call that we could not settle, at unknown cost, and pass on what came back."""
-    outcome = Outcome(call, plan, sending, None, unknown_cost(None, call.request.terms))
+    outcome = settle(call, plan, sending, None, unknown_cost(None, call.request.terms))
     entry = write_entry(outcome, routing_tasks=frozenset())
     entry = msgspec.structs.replace(entry, faults=(*entry.faults, "settle"))
     last, own = sending.last, own_headers(call)

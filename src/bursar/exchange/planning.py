@@ -9,25 +9,28 @@ import msgspec
 
 from bursar.cachemodel.outcome import CacheOutcome
 from bursar.cachemodel.prompts import CacheOptions
-from bursar.cachemodel.rules import CacheRules
+from bursar.cachemodel.rules import CacheKind, CacheRules
 from bursar.domain.decision import Decision
-from bursar.domain.layout import Layout, lay_out
+from bursar.domain.layout import Layout
 from bursar.domain.ledger import Technique
 from bursar.domain.prices import Price
 from bursar.domain.prompt import Mark, Role
 from bursar.domain.tokens import PER_MILLE
-from bursar.effects import Count, Effect
+from bursar.effects import Effect
+from bursar.exchange.cache_options import CACHE_OPTIONS, read_cache_options, with_cache_mode
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
+from bursar.exchange.history import Condensed, Material, condense
 from bursar.exchange.rewriting import rewrite_results
+from bursar.exchange.summarising import Summarised
+from bursar.exchange.versions import Version, lay_out_version, with_messages
 from bursar.policy.case import Case
 from bursar.policy.order import decide
 from bursar.policy.prefix_cache import is_cheaper
 from bursar.view.rhythm import Prior, Return
-from bursar.wire.dialect import Edits, Request
+from bursar.wire.dialect import Edits
 from bursar.wire.drafts import UNSEEN_MARKS
 from bursar.wire.output import limit_output
-from bursar.wire.raw_json import is_null, set_member
 
 # Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
 # a lone question most likely is not. Worth two observations, and one.
@@ -40,8 +43,6 @@ _TRIED_CALLS = 5
 
 # Modes in which techniques are asked, be it only to say what they would have saved.
 _ACTING_MODES = frozenset(("optimise", "observe"))
-
-_CACHE_OPTIONS = "prompt_cache_options"
 
 
 class Stage(msgspec.Struct, frozen=True, gc=False):
@@ -68,10 +69,12 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         sent: What the provider's cache is expected to make of `body`.
         stages: The way from the client's own request to the plan, technique by technique. The first is the
             baseline: the request as it came.
-        max_tokens: The output limit, where it was lowered; else None.
         planned: In observe mode, the plan's prompt, and what the cache would have made of it, had all plans
             gone out.
         faults: Techniques that failed, so that the call goes out without them.
+        max_tokens: The output limit, where it was lowered; else None.
+        summary: The summary that was asked for on the way, if one was.
+        is_comparable: Whether the request could have gone out as it came: its model's window holds it.
     """
 
     layout: Layout
@@ -82,18 +85,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     planned: tuple[Layout, CacheOutcome] | None
     faults: tuple[str, ...]
     max_tokens: int | None = None
-
-
-class _Version(msgspec.Struct, frozen=True, gc=False):
-    """A request with content that could go out.
-
-    Attributes:
-        request: The request.
-        layout: Its prompt.
-    """
-
-    request: Request
-    layout: Layout
+    summary: Summarised | None = None
+    is_comparable: bool = True
 
 
 def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
@@ -104,40 +97,97 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     """
     at_s = call.arrival.at_s
     rules = _rules(engine, call)
-    came = _Version(call.request, _lay_out(engine, call, call.request, b""))
-    options = _cache_options(call)
+    came = Version(call.request, lay_out_version(engine, call, call.request, b""))
+    options = read_cache_options(call.request)
     habit = _learn(engine, call, came.layout, rules)
-    acts = call.mode in _ACTING_MODES
-    limited, faults = _limit_output(engine, call, came) if acts else (came, ())
-    chosen, more_faults = (yield from _shorten(engine, call, limited)) if acts else (limited, ())
-    faults += more_faults
     case = _Casing(engine, call, rules, options, habit)
-    if chosen is not limited and not case.pays(chosen.layout, limited.layout):
-        chosen = limited
-    decisions, more_faults = case.decide(chosen.layout)
-    look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)
-    path = ((Technique.OUTPUT, came.layout), (Technique.TOOL_RESULTS, limited.layout))
-    stages = _stages((*path, (Technique.PREFIX_CACHE, chosen.layout)), look)
+    content = yield from _prepare(engine, call, came, case)
+    version, faults = content.version, content.faults
+    decisions, more_faults = case.decide(version.layout)
     faults += more_faults
+    look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)
+    stages = _stages((*content.path, (Technique.PREFIX_CACHE, version.layout)), look)
     if call.mode != "optimise":
         sent = engine.sent.look(came.layout, came.layout.marks, rules, at_s, options)
         planned = None
-        if call.mode == "observe" and (decisions or chosen is not came):
-            marks, plan_options = _with_decisions(chosen.layout, options, decisions)
-            outcome = engine.planned.look(chosen.layout, marks, rules, at_s, plan_options)
-            planned = chosen.layout, outcome
+        if call.mode == "observe" and (decisions or version is not came):
+            marks, plan_options = _with_decisions(version.layout, options, decisions)
+            outcome = engine.planned.look(version.layout, marks, rules, at_s, plan_options)
+            planned = version.layout, outcome
         return Plan(came.layout, rules, call.arrival.body, sent, stages, planned, faults)
-    body, written = _write(call, chosen, decisions)
-    marks, sent_options = chosen.layout.marks, options
+    body, written = _write(call, version, decisions)
+    marks, sent_options = version.layout.marks, options
     if written is None:
-        marks, sent_options = _with_decisions(chosen.layout, options, decisions)
+        marks, sent_options = _with_decisions(version.layout, options, decisions)
     else:
         faults += (written,)
-        chosen, marks = came, came.layout.marks
+        version, marks = came, came.layout.marks
         stages = _stages(((Technique.PREFIX_CACHE, came.layout),), look)
-    sent = engine.sent.look(chosen.layout, marks, rules, at_s, sent_options)
-    lowered = chosen.request.max_tokens if chosen.request.max_tokens != call.request.max_tokens else None
-    return Plan(chosen.layout, rules, body, sent, stages, None, faults, lowered)
+    return Plan(
+        layout=version.layout,
+        rules=rules,
+        body=body,
+        sent=engine.sent.look(version.layout, marks, rules, at_s, sent_options),
+        stages=stages,
+        planned=None,
+        faults=faults,
+        max_tokens=None
+        if version.request.max_tokens == call.request.max_tokens
+        else version.request.max_tokens,
+        summary=content.summary,
+        is_comparable=version is came or _could_go(engine, call, came.layout),
+    )
+
+
+class _Content(msgspec.Struct, frozen=True, gc=False):
+    """What the techniques that change content made of a call.
+
+    Attributes:
+        path: The techniques in the order in which they acted, each with the prompt that it acted on.
+        version: What came of it.
+        faults: Techniques that failed, and what is wrong besides.
+        summary: The summary that was asked for on the way, if one was.
+    """
+
+    path: tuple[tuple[Technique, Layout], ...]
+    version: Version
+    faults: tuple[str, ...] = ()
+    summary: Summarised | None = None
+
+
+def _prepare(engine: Engine, call: Call, came: Version, case: "_Casing") -> Generator[Effect, Any, _Content]:
+    """Take a call through the techniques that change its content."""
+    if call.mode not in _ACTING_MODES:
+        return _Content((), came)
+    limited, faults = _limit_output(engine, call, came)
+    shortened, more_faults = yield from _shorten(engine, call, limited)
+
+    def choose() -> Version:
+        if shortened is limited or case.pays(shortened.layout, limited.layout):
+            return shortened
+        return limited
+
+    if call.policy.history.enabled:
+        condensed = yield from condense(engine, call, case.material(shortened, choose))
+    else:
+        base = choose()
+        condensed = Condensed(base, base)
+    path = (
+        (Technique.OUTPUT, came.layout),
+        (Technique.TOOL_RESULTS, limited.layout),
+        (Technique.HISTORY, condensed.base.layout),
+    )
+    faults += more_faults + condensed.faults
+    return _Content(path, condensed.version, faults, condensed.summary)
+
+
+def _could_go(engine: Engine, call: Call, layout: Layout) -> bool:
+    """Whether a model's window holds a prompt; where it is unknown, the benefit of the doubt is its."""
+    window = engine.windows.find(call.dialect.name, call.request.model)
+    if window is None:
+        return True
+    factor = engine.calibration.factor_per_mille(call.arrival.upstream, call.request.model)
+    return layout.total_tokens * factor <= window.context_tokens * PER_MILLE
 
 
 def _stages(
@@ -169,7 +219,7 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
         engine.planned.keep(layout, outcome, plan.rules, at_s)
 
 
-def _limit_output(engine: Engine, call: Call, came: _Version) -> tuple[_Version, tuple[str, ...]]:
+def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, tuple[str, ...]]:
     """Return the call with what its model may write limited, where the operator asked for that."""
     limits = call.policy.output.limits_for(call.attribution.task)
     if limits.is_empty:
@@ -183,12 +233,12 @@ def _limit_output(engine: Engine, call: Call, came: _Version) -> tuple[_Version,
         return came, (Technique.OUTPUT.value,)
     # What changes how a model thinks may keep its prompt from the cache.
     same = request.prompt == call.request.prompt
-    return _Version(request, came.layout if same else _lay_out(engine, call, request, b"limited")), ()
+    return Version(request, came.layout if same else lay_out_version(engine, call, request, b"limited")), ()
 
 
 def _shorten(
-    engine: Engine, call: Call, came: _Version
-) -> Generator[Effect, Any, tuple[_Version, tuple[str, ...]]]:
+    engine: Engine, call: Call, came: Version
+) -> Generator[Effect, Any, tuple[Version, tuple[str, ...]]]:
     """Return the call with its tool results shortened; as it came where that fails or changes nothing."""
     policy = call.policy
     if policy.tool_results.mode == "off":
@@ -201,36 +251,9 @@ def _shorten(
         )
         if messages is None:
             return came, ()
-        reading = call.dialect.reread(came.request, messages, engine.memo)
-        counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
-        request = reading.finish(counts)
-        return _Version(request, _lay_out(engine, call, request, b"shortened")), ()
+        return (yield from with_messages(engine, call, came, messages, b"shortened")), ()
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return came, (Technique.TOOL_RESULTS.value,)
-
-
-def _lay_out(engine: Engine, call: Call, request: Request, version: bytes) -> Layout:
-    """Lay a prompt out, going on from the thread's last call, or else from the agent's last new thread.
-
-    Args:
-        engine: What is known.
-        call: The call.
-        request: It, or another version of it,
-        version: and which.
-    """
-    layouts = engine.layouts
-    scope, start = _scope(engine, call), call.place.start + version
-    known = layouts.get(start)
-    layout = lay_out(
-        request.prompt,
-        scope=scope,
-        ratios=engine.ratios.ratios(request.model),
-        known=known if known is not None else layouts.get(scope),
-    )
-    layouts.keep(start, layout)
-    if known is None:
-        layouts.keep(scope, layout)
-    return layout
 
 
 class _Habit(msgspec.Struct, frozen=True, gc=False):
@@ -294,6 +317,14 @@ class _Casing:
             return True
         return is_cheaper(self._case(shorter, rules, price), self._case(longer, rules, price))
 
+    def material(self, shortened: Version, choose: Callable[[], Version]) -> Material:
+        """Return what there is before the history is rewritten."""
+        rules = self._rules
+        if rules is not None and rules.kind is CacheKind.ANTHROPIC:
+            # Nothing is cached there without a mark, ours or the client's.
+            rules = rules if self._marks or shortened.layout.marks else None
+        return Material(shortened, choose, rules, self._cache)
+
     def _case(self, layout: Layout, rules: CacheRules, price: Price) -> Case:
         engine, call, habit = self._engine, self._call, self._habit
         at_s = call.arrival.at_s
@@ -312,7 +343,7 @@ class _Casing:
         )
 
 
-def _write(call: Call, version: _Version, decisions: tuple[Decision, ...]) -> tuple[bytes, str | None]:
+def _write(call: Call, version: Version, decisions: tuple[Decision, ...]) -> tuple[bytes, str | None]:
     """Write what goes upstream. If that fails, the call goes out as it came, and the fault is named."""
     request, layout = version.request, version.layout
     fields = dict(call.dialect.usage_request_fields(call.request))
@@ -320,7 +351,7 @@ def _write(call: Call, version: _Version, decisions: tuple[Decision, ...]) -> tu
     for decision in decisions:
         fields.update(decision.fields)
         if decision.implicit is not None:
-            fields[_CACHE_OPTIONS] = _with_cache_mode(call, implicit=decision.implicit)
+            fields[CACHE_OPTIONS] = with_cache_mode(call.request, implicit=decision.implicit)
     if not fields and not marks and request is call.request:
         return call.arrival.body, None
     if marks and UNSEEN_MARKS in request.features:
@@ -332,13 +363,6 @@ def _write(call: Call, version: _Version, decisions: tuple[Decision, ...]) -> tu
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return call.arrival.body, "write"
     return body, None
-
-
-def _with_cache_mode(call: Call, *, implicit: bool) -> bytes:
-    """Return what the client says about caching, with the provider's own breakpoint on or off."""
-    said = call.request.fields.get(_CACHE_OPTIONS)
-    options = b"{}" if said is None or is_null(said) else said
-    return set_member(options, "mode", b'"implicit"' if implicit else b'"explicit"')
 
 
 def _with_decisions(
@@ -366,29 +390,3 @@ def _rules(engine: Engine, call: Call) -> CacheRules | None:
         calibrated = rules.counted_by(factor)
         engine.calibrated_rules.keep(key, calibrated)
     return calibrated
-
-
-def _scope(engine: Engine, call: Call) -> bytes:
-    """Name the cache that a call meets: base URL, account and model."""
-    base_url = engine.options.upstreams[call.arrival.upstream].base_url
-    return call.arrival.credential + f"{base_url}\0{call.request.model}".encode("utf-8", "surrogatepass")
-
-
-class _CacheFields(msgspec.Struct):
-    mode: str | None = None
-    ttl: str | None = None
-
-
-def _cache_options(call: Call) -> CacheOptions:
-    """Read what a request says about caching as a whole. What is malformed says nothing."""
-    fields = call.request.fields
-    try:
-        if _CACHE_OPTIONS in fields:
-            said = msgspec.json.decode(fields[_CACHE_OPTIONS], type=_CacheFields | None)
-            if said is not None:
-                return CacheOptions(implicit=said.mode != "explicit", ttl=said.ttl)
-        elif "prompt_cache_retention" in fields:
-            return CacheOptions(ttl=msgspec.json.decode(fields["prompt_cache_retention"], type=str | None))
-    except msgspec.DecodeError:
-        pass
-    return CacheOptions()

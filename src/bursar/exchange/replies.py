@@ -29,7 +29,7 @@ def reply_to(outcome: Outcome, known: Mapping[str, str]) -> Reply:
     """Write what the client gets; `known` are our own headers that were known before the answer was."""
     call, sending, answer = outcome.call, outcome.sending, outcome.answer
     last = sending.last
-    own = {**known, **amounts(outcome.bill.cost_nusd, outcome.bill.baseline_nusd)}
+    own = {**known, **amounts(outcome.total.cost_nusd, outcome.total.baseline_nusd)}
     status = client_status(outcome)
     if sending.client_left or isinstance(last, Aborted):
         return fault_reply(outcome, own, status, "the client closed the connection")
@@ -45,11 +45,11 @@ def reply_to(outcome: Outcome, known: Mapping[str, str]) -> Reply:
         case Whole():
             return Reply(status, {**for_client(last.headers), **own}, last.body)
         case Ended() if sending.meter is not None:
-            return Reply(200, own, comment(own, outcome.bill.basis) + sending.meter.rest())
+            return Reply(200, own, comment(own, outcome.total.basis) + sending.meter.rest())
         case Cut(streamed=True) if sending.meter is not None:
             fault = Fault(502, "api_error", "the provider broke its answer off")
             error = call.dialect.error_event(fault, call.arrival.operation_id)
-            return Reply(200, own, sending.meter.rest() + comment(own, outcome.bill.basis) + error)
+            return Reply(200, own, sending.meter.rest() + comment(own, outcome.total.basis) + error)
         case Unreachable():
             return fault_reply(outcome, own, status, last.reason)
         case _:

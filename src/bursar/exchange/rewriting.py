@@ -139,9 +139,7 @@ def _do(memo: RewriteMemo, call: Call, jobs: Sequence[Job]) -> Generator[Effect,
 
 def _make_fetchable(call: Call, job: Job, part: Part) -> Generator[Effect, Any, Part]:
     """Keep the full text of which a part is sent; what cannot be fetched again is not left out."""
-    tenant = call.attribution.tenant
-    key = ContentKey(tenant, ContentKind.RESULT, _full_digest(tenant, job.text))
-    if (yield Keep(key, job.text.encode(), RESULT_TTL_S)):
+    if (yield keep_full(call.attribution.tenant, job.text)):
         return part
     [whole] = yield Shorten((Job(job.text),))
     return whole
@@ -156,6 +154,17 @@ def _name(job: Job) -> bytes:
 def handle_of(tenant: str, text: str) -> str:
     """Name a tenant's full result so that nobody without the text could: its handle, in hexadecimal."""
     return _full_digest(tenant, text).hex()
+
+
+def way_to_full(tenant: str, text: str) -> str:
+    """Say how a tenant gets a full result that is kept."""
+    return f"GET /v1/bursar/results/{handle_of(tenant, text)}"
+
+
+def keep_full(tenant: str, text: str) -> Keep:
+    """Ask for a full result to be kept."""
+    key = ContentKey(tenant, ContentKind.RESULT, _full_digest(tenant, text))
+    return Keep(key, text.encode(), RESULT_TTL_S)
 
 
 def _full_digest(tenant: str, text: str) -> bytes:
@@ -264,7 +273,7 @@ class _Work:
         limits = self._policy.limits_for(self._tools.get(text.call_id, ""))
         if limits is None:
             return Job(text.text)
-        return Job(text.text, limits, f"GET /v1/bursar/results/{handle_of(self._tenant, text.text)}")
+        return Job(text.text, limits, way_to_full(self._tenant, text.text))
 
     def _element(self, number: int) -> bytes:
         # Between elements there is nothing but white space and a comma.

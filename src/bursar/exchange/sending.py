@@ -44,12 +44,14 @@ class Dispatch(msgspec.Struct, frozen=True, gc=False):
         begun: Told when an answer begins.
         client_headers: Our own headers for the client, where the answer streams.
         recorded_bytes_max: How much of a stream is kept beside being passed on (`RecordingMeter`).
+        at_s: When it is sent; None where nothing took time since the call arrived.
     """
 
     body: bytes
     begun: Callable[[float], None]
     client_headers: dict[str, str]
     recorded_bytes_max: int = 0
+    at_s: float | None = None
 
 
 def send(call: Call, policy: UpstreamPolicy, dispatch: Dispatch) -> Generator[Effect, Any, Sending]:
@@ -59,7 +61,7 @@ def send(call: Call, policy: UpstreamPolicy, dispatch: Dispatch) -> Generator[Ef
     """
     failed: list[Sent] = []
     arrival = call.arrival
-    now_s = arrival.at_s
+    now_s = arrival.at_s if dispatch.at_s is None else dispatch.at_s
     while True:
         meter = call.dialect.meter(call.request) if call.request.stream else None
         if meter is not None and dispatch.recorded_bytes_max:

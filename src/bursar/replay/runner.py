@@ -15,6 +15,7 @@ from bursar.exchange.arrival import Arrival
 from bursar.exchange.engine import Engine
 from bursar.exchange.headers import PREFIX
 from bursar.exchange.life import live
+from bursar.exchange.summarising import is_for_summary
 from bursar.ports import Tokenizer, UpstreamRequest
 from bursar.replay.calls import RecordedCall
 from bursar.replay.provider import RecordedProvider
@@ -115,7 +116,7 @@ class Runner:
 
     def _respond(self, call: RecordedCall, request: UpstreamRequest, at_s: float) -> Response:
         response = self._provider.respond(call, request, at_s)
-        if response.status == 200 and self._follower is not None:
+        if response.status == 200 and self._follower is not None and not is_for_summary(request):
             self._follower.answered(call, at_s, response.begins_at_s)
         return response
 

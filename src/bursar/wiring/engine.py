@@ -1,6 +1,7 @@
 """Settings → the engine, for every door."""
 
 from bursar.adapters.model_data import load_cache_rules, load_token_ratios
+from bursar.adapters.model_limits import load_windows
 from bursar.adapters.price_data import load_price_book
 from bursar.exchange.engine import Engine, EngineOptions, UpstreamPolicy
 from bursar.settings import Provider, Settings, base_url
@@ -33,4 +34,5 @@ def build_engine(settings: Settings) -> Engine:
         prices=load_price_book(settings.prices.listings()),
         rules=load_cache_rules(),
         ratios=load_token_ratios(),
+        windows=load_windows(),
     )

@@ -8,6 +8,7 @@ arguments, so that the same rewriting of the same messages has the same bytes at
     masking         tool results replaced by a line that says what was there
     summaries       messages replaced by a summary of them
     rendering       messages as plain text, for the model that summarises them
+    asking          asking that model, and reading what it answers
     spoken          a message as all of these see it
     forms           what differs between dialects: anthropic, openai
     exchanges       which messages belong together
