@@ -137,6 +137,7 @@ class _Work:
         self._conversation = _conversation_of(material.shortened)
         self._sight = Sight(engine, call, material.shortened, material.rules, material.cache)
         self.base = material.shortened
+        self._is_found = False
         self.faults: list[str] = []
         self.summary: Summarised | None = None
 
@@ -167,7 +168,8 @@ class _Work:
         memo, key = self._memo, self._key
         if not self._observes and not memo.knows(key) and self._sight.may_have_step:
             lost = yield from look_up_steps(memo, key, self._call, self._conversation)
-            if lost or (not memo.held(key) and self._must_have_step()):
+            self._is_found = bool(memo.held(key))
+            if lost or (not self._is_found and self._must_have_step()):
                 self.faults.append(MEMO_LOST)
         return self._applying()
 
@@ -220,7 +222,8 @@ class _Work:
         case = HistoryCase(
             layout=layout,
             pricing=sight.pricing(),
-            readable=sight.readable_in(layout),
+            # What was sent before we were started may be in the cache, though we cannot know.
+            readable=_all_of_it if self._is_found else sight.readable_in(layout),
             outlook=sight.outlook(),
             kept=range(head.standing) if head is not None else (),
             shift=head.shift if head is not None else 0,
@@ -319,6 +322,10 @@ class _Work:
             texts = full_texts(call, conversation, range(masked, step.mask_end))
             unkept += yield from keep_results(call.attribution.tenant, texts.values())
         return Held(step, base_tokens, unkept)
+
+
+def _all_of_it(tokens: int) -> int:
+    return tokens
 
 
 def _conversation_of(version: Version) -> Conversation:
