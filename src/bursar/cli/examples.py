@@ -14,6 +14,7 @@ _BY_COMMAND = {
     "replay": (
         "bursar replay talks.jsonl --tools tools.json --bound",
         "bursar replay traffic.jsonl --config new.toml --by tenant,agent",
+        "bursar replay traffic.jsonl --without history,tool_results",
     ),
     "report": (
         "bursar report --by tenant,agent",

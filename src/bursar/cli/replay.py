@@ -14,7 +14,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from bursar.cli.replay_screen import Outcome, show, warn
 from bursar.cli.report import read_keys
 from bursar.cli.tables import console
+from bursar.domain.ledger import Technique
 from bursar.errors import BadLine, BadSetting, CallerMistake
+from bursar.policy.agent import GOVERNED
 from bursar.settings import Settings, load
 
 _ROWS_SHOWN = 40
@@ -34,6 +36,9 @@ def replay(
     bound: Annotated[
         bool, typer.Option("--bound", help="Show the least that any caching of these prompts can cost.")
     ] = False,
+    without: Annotated[
+        str, typer.Option(help="Techniques to leave out, with commas between: history,tool_results, …")
+    ] = "",
     gap: Annotated[float, typer.Option(min=0, help="Seconds between calls where no time is known.")] = 10.0,
     concurrency: Annotated[int, typer.Option(min=1, help="Transcripts played side by side.")] = 1,
     by: Annotated[str, typer.Option(help="Keys to group by, with commas between, as in bursar report.")] = "",
@@ -47,6 +52,7 @@ def replay(
     settings = _settings(config, mode)
     keys = read_keys(by)
     asked = read_tools(tools)
+    left_out = _techniques(without)
     # What plays calls is imported here: `bursar --help` should not wait for it.
     from bursar.domain.report import report_of
     from bursar.replay.files import Skipped, Watching, open_recordings
@@ -66,11 +72,12 @@ def replay(
             Asking(model, asked, max_tokens, stream),
             Pace(gap_s=gap, concurrency=concurrency, start_s=float(int(time.time()))),
         )
-        runner, least = build_replay(settings, bounded=bound)
+        runner, least = build_replay(settings, bounded=bound, without=left_out)
         found = report_of(runner.play(timeline), keys, None if as_json else _ROWS_SHOWN)
     outcome = Outcome(
         report=found,
         mode=settings.mode,
+        without=left_out,
         gap_s=gap,
         conversations=timeline.conversations,
         made_up_times=runner.run.made_up_times,
@@ -98,6 +105,20 @@ def _settings(config: str | None, mode: str | None) -> Settings:
     if mode not in {"observe", "optimise", "passthrough"}:
         raise BadSetting(f'"{mode}" is none of observe, optimise, passthrough', place="--mode")
     return settings.model_copy(update={"mode": mode})
+
+
+def _techniques(names: str) -> tuple[Technique, ...]:
+    """Read names of techniques.
+
+    Raises:
+        BadSetting: One is none that could be left out.
+    """
+    known = [technique.value for technique in GOVERNED]
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    for name in chosen:
+        if name not in known:
+            raise BadSetting(f'"{name}" is none of {", ".join(known)}', place="--without")
+    return tuple(Technique(name) for name in dict.fromkeys(chosen))
 
 
 def read_tools(path: Path | None) -> Sequence[Mapping[str, Any]]:

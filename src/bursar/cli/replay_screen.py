@@ -1,6 +1,6 @@
 """What a replay has found, on the terminal and as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bursar.cli.tables import component_table, headline, percent, places_for, row_table, usd
+from bursar.domain.ledger import Technique
 from bursar.domain.money import divide_half_even, usd_text
 from bursar.domain.report import Report
 from bursar.replay.impact import impact
@@ -24,6 +25,7 @@ class Outcome:
     Attributes:
         report: What the calls cost.
         mode: The mode in which they were played.
+        without: Techniques that were left out.
         gap_s: Seconds between calls whose times are made up.
         conversations: Conversations of transcripts.
         made_up_times: Calls whose times are made up.
@@ -38,6 +40,7 @@ class Outcome:
 
     report: Report
     mode: str
+    without: Sequence[Technique]
     gap_s: float
     conversations: int
     made_up_times: int
@@ -57,6 +60,7 @@ class Outcome:
             total["bound_usd"] = usd_text(self.bound_nusd)
         result["replay"] = {
             "mode": self.mode,
+            "without": [technique.value for technique in self.without],
             "conversations": self.conversations,
             "made_up_times": self.made_up_times,
             "late_calls": self.late_calls,
@@ -89,12 +93,14 @@ def _impact_table(outcome: Outcome) -> Table:
     """Show the bill before and after each technique, down to the final one."""
     total = outcome.report.total
     watched = outcome.mode == "observe"
+    left_out = ", ".join(technique.replace("_", " ") for technique in outcome.without)
     steps = impact(total, watched=watched)
     first_nusd = total.cost_nusd if watched else total.baseline_nusd
     last_nusd = steps[-1].after_nusd if steps else first_nusd
     places = places_for((first_nusd, last_nusd))
     table = Table(
-        title="What it would save" if watched else "What it saves",
+        title=("What it would save" if watched else "What it saves")
+        + (f", without {left_out}" if left_out else ""),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,

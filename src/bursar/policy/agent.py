@@ -1,9 +1,10 @@
 """What is on for an agent: the operator's settings, as the techniques read them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from bursar.domain.ledger import Technique
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
@@ -63,6 +64,32 @@ class AgentPolicy(msgspec.Struct, frozen=True):
     output: OutputPolicy = OutputPolicy()
     response_cache: ResponseCacheOptions = ResponseCacheOptions()
 
+    def without(self, technique: Technique) -> "AgentPolicy":
+        """Return the policy with a technique off. Those that no policy governs change nothing."""
+        match technique:
+            case Technique.PREFIX_CACHE:
+                return msgspec.structs.replace(self, prefix_cache=False)
+            case Technique.TOOL_RESULTS:
+                return msgspec.structs.replace(self, tool_results=ToolResultPolicy(mode="off"))
+            case Technique.HISTORY:
+                return msgspec.structs.replace(self, history=HistoryOptions())
+            case Technique.OUTPUT:
+                return msgspec.structs.replace(self, output=OutputPolicy())
+            case Technique.RESPONSE_CACHE:
+                return msgspec.structs.replace(self, response_cache=ResponseCacheOptions(enabled=False))
+            case Technique.ROUTING | Technique.BATCH:
+                return self
+
+
+GOVERNED = (
+    Technique.RESPONSE_CACHE,
+    Technique.TOOL_RESULTS,
+    Technique.HISTORY,
+    Technique.OUTPUT,
+    Technique.PREFIX_CACHE,
+)
+"""The techniques that a policy switches on and off, in the order in which they act."""
+
 
 class PolicyBook(msgspec.Struct, frozen=True):
     """The policies of all agents.
@@ -88,4 +115,20 @@ class PolicyBook(msgspec.Struct, frozen=True):
             or self.by_agent.get(agent)
             or self.by_tenant.get(tenant)
             or self.default
+        )
+
+    def without(self, techniques: Iterable[Technique]) -> "PolicyBook":
+        """Return the policies of all agents with some techniques off for everybody."""
+        off = tuple(techniques)
+
+        def switch_off(policy: AgentPolicy) -> AgentPolicy:
+            for technique in off:
+                policy = policy.without(technique)
+            return policy
+
+        return PolicyBook(
+            switch_off(self.default),
+            {name: switch_off(policy) for name, policy in self.by_tenant.items()},
+            {name: switch_off(policy) for name, policy in self.by_agent.items()},
+            {names: switch_off(policy) for names, policy in self.by_both.items()},
         )

@@ -1,7 +1,11 @@
 """Settings → a replay."""
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from bursar.adapters.model_limits import load_model_limits
 from bursar.adapters.tokenizer import SplintrTokenizer
+from bursar.domain.ledger import Technique
 from bursar.double.provider import Provisions
 from bursar.replay.bound import Bound
 from bursar.replay.provider import OpenCatalogue, RecordedProvider
@@ -10,17 +14,22 @@ from bursar.settings import Settings
 from bursar.wiring.engine import build_engine
 
 
-def build_replay(settings: Settings, *, bounded: bool) -> tuple[Runner, Bound | None]:
+def build_replay(
+    settings: Settings, *, bounded: bool, without: Collection[Technique] = ()
+) -> tuple[Runner, Bound | None]:
     """Build a runner with a fresh engine and a fresh provider, both at the settings' prices.
 
     Args:
         settings: The operator's.
         bounded: Whether the least that the calls can cost is worked out too.
+        without: Techniques that are off for everybody, whatever the settings say.
 
     Returns:
         The runner, and the bound that follows it, where asked for.
     """
     engine = build_engine(settings)
+    if without:
+        engine.options = replace(engine.options, policies=engine.options.policies.without(without))
     tokenizer = SplintrTokenizer()
     provisions = Provisions(
         prices=engine.prices,

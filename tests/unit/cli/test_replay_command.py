@@ -63,6 +63,7 @@ def test_json_is_the_report_and_what_is_a_replays_own(run: Run) -> None:
     assert 0 < float(total["bound_usd"]) <= float(total["cost_usd"])
     assert report["replay"] == {
         "mode": "optimise",
+        "without": [],
         "conversations": 2,
         "made_up_times": 5,
         "late_calls": 0,
@@ -110,6 +111,21 @@ def test_a_configuration_applies(run: Run, tmp_path: Path) -> None:
     config.write_text("[prefix_cache]\nenabled = false\n")
     total = found(run("--json", "--config", str(config)))["total"]
     assert total["cost_usd"] == total["baseline_usd"]
+
+
+def test_techniques_can_be_left_out_whatever_the_settings_say(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "bursar.toml"
+    config.write_text('[agents.desk]\ntool_results = { mode = "lossless" }\n')
+    report = found(run("--json", "--config", str(config), "--without", "prefix_cache, tool_results"))
+    assert report["total"]["cost_usd"] == report["total"]["baseline_usd"]
+    assert report["replay"]["without"] == ["prefix_cache", "tool_results"]
+    assert "without prefix cache" in run("--without", "prefix_cache").stdout
+
+
+def test_a_technique_that_there_is_not_is_a_mistake(run: Run) -> None:
+    mistake = run("--without", "magic").exception
+    assert isinstance(mistake, BadSetting)
+    assert "tool_results" in str(mistake)
 
 
 @pytest.mark.parametrize("content", ["{}", "{oops", '[{"description":"nameless"}]', '["name"]'])
