@@ -132,6 +132,13 @@ def talk(dialect: Dialect, results: int, *, words: int = 150, **fields: Any) -> 
     return {**body, "tools": [tool], **fields}
 
 
+def discussion(dialect: Dialect, questions: int, **fields: Any) -> dict[str, Any]:
+    """Somebody who has asked so many long questions, as a request: there are no results to mask."""
+    texts = ["Find the rule on bicycles.", *[page(n) for n in range(1, questions + 1)]]
+    turns = [Turn(text, (Step(f"Answer {n}."),)) for n, text in enumerate(texts[:-1])]
+    return {**talk(dialect, 0), "messages": messages_of(dialect, [*turns, Turn(texts[-1])]), **fields}
+
+
 def without_marks(value: Any) -> Any:
     """Return JSON without cache marks."""
     if isinstance(value, dict):
