@@ -72,6 +72,18 @@ class ProviderCache:
         """Return what is kept of a prefix, by its name in the chain, or None."""
         return self._entries.live(name, now_s)
 
+    def deepest(self, prefixes: Prefixes, end: int, now_s: float) -> int | None:
+        """Return the index of the last of a prompt's first `end` prefixes that is kept, or None.
+
+        Names are local: in a long prompt, hundreds are looked for.
+        """
+        get, chain = self._entries.get, prefixes.chain
+        for index in range(end - 1, -1, -1):
+            entry = get(chain[index])
+            if entry is not None and entry.expires_s > now_s:
+                return index
+        return None
+
     def forget(self, name: bytes) -> bool:
         """Drop one entry, by its name in the chain; return whether there was one."""
         return self._entries.forget(name)

@@ -20,6 +20,9 @@ from bursar.policy.history.outlook import Outlook, Pricing
 # By how much the provider may count more than we do.
 _MARGIN_PER_MILLE = 1_100
 
+# How a thread grows, its last messages tell.
+_GROWN_MESSAGES = 40
+
 # Of its own growth, a thread's answers are half at most.
 _ANSWERS_OF_GROWTH = 2
 
@@ -78,24 +81,23 @@ class Sight:
 
     def readable_in(self, layout: Layout) -> Callable[[int], int]:
         """Return what says how many of a prompt's first so many tokens the cache holds now."""
-        chain, ends = layout.chain, layout.ends
-        entry, now_s = self._cache.entry, self._call.arrival.at_s
+        ends, now_s = layout.ends, self._call.arrival.at_s
 
         @cache
         def readable(tokens: int) -> int:
-            for block in range(bisect_right(ends, tokens) - 1, -1, -1):
-                if entry(chain[block], now_s) is not None:
-                    return ends[block]
-            return 0
+            block = self._cache.deepest(layout, bisect_right(ends, tokens), now_s)
+            return 0 if block is None else ends[block]
 
         return readable if self._rules is not None else _nothing
 
     def outlook(self) -> Outlook:
         """Return what is expected of the thread: calls as its kind has, and growth as it had so far."""
         call, layout, engine = self._call, self._version.layout, self._engine
-        answers = sum(message.role is Role.ASSISTANT for message in layout.prompt.messages)
-        front_tokens = layout.ends[layout.system_end - 1] if layout.system_end else 0
-        growth_tokens = (layout.total_tokens - front_tokens) // max(answers, 1)
+        start = max(len(layout.message_ends) - _GROWN_MESSAGES, 0)
+        before = layout.message_ends[start - 1] if start else layout.system_end
+        tokens = layout.total_tokens - (layout.ends[before - 1] if before else 0)
+        answers = sum([message.role is Role.ASSISTANT for message in layout.prompt.messages[start:]])
+        growth_tokens = tokens // max(answers, 1)
         output_tokens = growth_tokens // _ANSWERS_OF_GROWTH
         if call.request.max_tokens is not None:
             output_tokens = min(output_tokens, call.request.max_tokens)

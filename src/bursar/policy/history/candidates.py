@@ -13,6 +13,9 @@ _PLACEHOLDER_TOKENS = 60
 _WRAPPER_TOKENS = 40
 _NOTICE_TOKENS = 25
 
+# Looked up once: long conversations are gone through at each turn.
+_SYSTEM = Role.SYSTEM
+
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """One way of rewriting a prompt.
@@ -46,7 +49,7 @@ class Prospect:
         self._layout = layout
         self._summary_tokens = summary_tokens
         self._first = next((n for n, message in enumerate(messages) if _asks(message)), 0)
-        self._kept = {*kept, self._first, *[n for n, m in enumerate(messages) if m.role is Role.SYSTEM]}
+        self._kept = {*kept, self._first, *[n for n, m in enumerate(messages) if m.role is _SYSTEM]}
         self._kept_blocks = {block for number in self._kept for block in self._blocks(number)}
 
     @property
