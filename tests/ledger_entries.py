@@ -122,7 +122,7 @@ def arbitrary_entries(operation_ids: st.SearchStrategy[str] | None = None) -> st
         ),
         dialect=_names,
         model=_names,
-        mode=_names,
+        mode=st.sampled_from(["optimise", "holdout"]) | _names,
         stream=st.booleans(),
         status=st.sampled_from(Status),
         http_status=st.integers(100, 599),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bursar.cli.holdout_screen import show_holdout
 from bursar.cli.tables import component_table, headline, percent, places_for, row_table, usd
 from bursar.domain.ledger import Technique
 from bursar.domain.money import divide_half_even, usd_text
@@ -83,6 +84,7 @@ def show(screen: Console, outcome: Outcome) -> None:
         screen.print()
     if outcome.report.rows:
         screen.print(row_table(outcome.report, screen.width))
+    show_holdout(screen, outcome.report.holdout)
     if outcome.bound_nusd is not None:
         _show_bound(screen, total.cost_nusd, outcome.bound_nusd)
     for note in _notes(outcome):

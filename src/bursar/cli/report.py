@@ -12,6 +12,7 @@ import orjson
 import typer
 
 from bursar.adapters.ledger.sqlite import LedgerReader
+from bursar.cli.holdout_screen import show_holdout
 from bursar.cli.tables import console, show
 from bursar.domain.report import Report, ReportKey
 from bursar.errors import CallerMistake, StoreFailed
@@ -41,7 +42,8 @@ def report(
 ) -> None:
     """Show what calls cost, what they would have cost as sent, and what saved the difference.
 
-    Reads the ledger beside a running server.
+    Where conversations were held out, they are compared with the others. Reads the ledger beside a running
+    server.
     """
     keys = read_keys(by)
     now_s = time.time()
@@ -122,6 +124,7 @@ def _show(found: Report, since_s: float | None, until_s: float | None) -> None:
         screen.print(f"Calls {' '.join(bounds)}", style="dim")
     if found.total.calls:
         show(screen, found)
+        show_holdout(screen, found.holdout)
     else:
         screen.print("No calls." if bounds else "No calls yet.")
 

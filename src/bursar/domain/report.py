@@ -14,6 +14,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
+from bursar.domain.holdout import Comparison, compare
 from bursar.domain.ledger import Component, CostBasis, Entry, Technique
 from bursar.domain.money import share_out, usd_text
 from bursar.domain.usage import PROMPT_CLASSES, TokenClass
@@ -175,18 +176,20 @@ class Report:
         total: Everything.
         rows: Groups, dearest first, then by their keys; unknown costs last.
         rows_left: Groups that a limit left out; they are in the total all the same.
+        holdout: Conversations that were left as they came, beside the others; None where there are none.
     """
 
     by: tuple[ReportKey, ...]
     total: Tally
     rows: tuple[Row, ...]
     rows_left: int = 0
+    holdout: Comparison | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as every interface of Bursar gives it.
 
         Amounts are decimal US dollars with nine places, or None where nothing is known. Techniques and
-        token classes that are zero are absent.
+        token classes that are zero are absent, and so is `holdout` where nothing was held out.
         """
         total = self.total
         return {
@@ -204,6 +207,7 @@ class Report:
                 "tokens": in_class_order(total.tokens),
             },
             "rows": [self._row_as_json(row) for row in self.rows],
+            **({} if self.holdout is None else {"holdout": self.holdout.as_json()}),
         }
 
     def _row_as_json(self, row: Row) -> dict[str, Any]:
@@ -243,7 +247,7 @@ def report_of(entries: Iterable[Entry], by: Sequence[ReportKey], limit: int | No
         found = share_savings(found, by, saved_by_keys(report_of(entries, rest)))
     rows = sorted(found, key=order)
     kept = rows if limit is None else rows[:limit]
-    return Report(by=tuple(by), total=total, rows=tuple(kept), rows_left=len(rows) - len(kept))
+    return Report(tuple(by), total, tuple(kept), len(rows) - len(kept), compare(entries))
 
 
 def share_savings(
@@ -261,7 +265,8 @@ def share_savings(
     """
     at = by.index(ReportKey.COMPONENT)
     groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
+    # In one order whoever found the rows, so that what cannot be shared evenly goes to the same ones.
+    for row in sorted(rows, key=attrgetter("keys")):
         groups.setdefault(row.keys[:at] + row.keys[at + 1 :], []).append(row)
     shared: list[Row] = []
     for keys, members in groups.items():

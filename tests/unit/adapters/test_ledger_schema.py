@@ -6,11 +6,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from bursar.adapters.ledger.connection import writer_connection
+from bursar.adapters.ledger.holdout import read_comparison
 from bursar.adapters.ledger.migration import migrate, scripts
+from bursar.adapters.ledger.queries import Span
 from bursar.adapters.ledger.schema import APPLICATION_ID, HEAD, SUM_COLUMNS, metadata, rollups
 
 
@@ -69,6 +71,33 @@ def test_migrating_twice_changes_nothing(migrated: Path) -> None:
     before = columns(migrated)
     migrate(migrated)
     assert columns(migrated) == before
+
+
+def test_a_ledger_of_the_first_schema_is_brought_up_to_date(migrated: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.db"
+    with closing(sqlite3.connect(migrated)) as connection, closing(sqlite3.connect(old)) as copy:
+        connection.backup(copy)
+        copy.execute("DROP INDEX ix_entries_held_out")
+        copy.execute("UPDATE alembic_version SET version_num = '0001'")
+        copy.commit()
+    migrate(old)
+    assert indexes_and_options(old) == indexes_and_options(migrated)
+
+
+def test_whether_anything_was_held_out_is_asked_of_its_own_index(migrated: Path) -> None:
+    engine = create_engine(f"sqlite:///{migrated}", poolclass=NullPool)
+    plans: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def explain(
+        connection: Connection, cursor: sqlite3.Cursor, statement: str, values: object, *_: object
+    ) -> None:
+        plans.extend(row[-1] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values))
+
+    with engine.connect() as connection:
+        assert read_comparison(connection, Span()) is None
+    assert len(plans) == 1
+    assert "ix_entries_held_out" in plans[0]
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(

@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from bursar.domain.ledger import Component, ComponentShare, CostBasis, Technique
-from bursar.domain.report import Report, ReportKey, Tally, report_of
+from bursar.domain.report import Report, ReportKey, Row, Tally, report_of, share_savings
 from ledger_entries import entry, unpriced
 
 ACME = entry().attribution
@@ -113,6 +113,15 @@ def test_by_component_tokens_and_cost_are_split_exactly_and_savings_by_the_promp
     assert saved["output"] == 0
     assert saved["system"] == 4 * (saved["user"] or 0) > 0
     assert sum(row.baseline_nusd or 0 for row in found.rows) == found.total.baseline_nusd
+
+
+def test_what_cannot_be_shared_evenly_goes_to_the_same_components_in_whatever_order_they_are_found() -> None:
+    def row(component: str) -> Row:
+        return Row((component,), 1, 0, 10, None, None, {})
+
+    rows = [row("user"), row("system")]
+    by, saved_nusd = [ReportKey.COMPONENT], {(): 7}
+    assert share_savings(rows, by, saved_nusd) == share_savings(rows[::-1], by, saved_nusd)
 
 
 def test_by_component_a_call_without_components_counts_whole() -> None:

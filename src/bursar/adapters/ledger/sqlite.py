@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from bursar.adapters.ledger.connection import reader_connection, store_failure, writer_connection
+from bursar.adapters.ledger.holdout import read_comparison
 from bursar.adapters.ledger.migration import check, migrate
 from bursar.adapters.ledger.queries import Span, read_report
 from bursar.adapters.ledger.rows import at_us, entry_of
@@ -79,9 +81,11 @@ class LedgerReader:
         engine = create_engine("sqlite://", creator=lambda: reader_connection(self._path), poolclass=NullPool)
         try:
             with engine.connect() as connection:
-                # One transaction: total and rows must be sums over the same entries.
+                # One transaction: all parts must be sums over the same entries.
                 connection.exec_driver_sql("BEGIN")
-                return read_report(connection, by, _span(since_s, until_s), limit)
+                span = _span(since_s, until_s)
+                found = read_report(connection, by, span, limit)
+                return replace(found, holdout=read_comparison(connection, span))
         except sqlite3.Error as error:
             raise store_failure(self._path, error) from error
         except DBAPIError as error:
