@@ -11,7 +11,7 @@ from bursar.double.calls import DoubleCall, DoubleOptions
 from bursar.double.models import ModelCatalogue, ModelLimits
 from bursar.double.provider import ProviderDouble, Provisions
 from bursar.exchange.summarising import is_for_summary
-from bursar.policy.agent import AgentPolicy, PolicyBook
+from bursar.policy.agent import AgentPolicy, PolicyBook, ToolResultPolicy
 from bursar.policy.history.options import HistoryOptions
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialect import Dialect
@@ -85,6 +85,7 @@ class HistoryScene(Scene):
         history: The settings.
         summaries: Answers to requests for summaries.
         content: The working content, if another scene's.
+        results: What is done to tool results: a mode.
         window_tokens: The window of the models, instead of their own.
         options: See `Scene`.
     """
@@ -94,10 +95,12 @@ class HistoryScene(Scene):
         history: HistoryOptions,
         *summaries: Answer,
         content: MemoryContent | None = None,
+        results: str = "lossless",
         window_tokens: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(whole(message()), policies=PolicyBook(AgentPolicy(history=history)), **options)
+        policy = AgentPolicy(history=history, tool_results=ToolResultPolicy(mode=results))
+        super().__init__(whole(message()), policies=PolicyBook(policy), **options)
         models, self.engine.windows = load_model_limits(), load_windows()
         if window_tokens is not None:
             own = [(model, dialect) for dialect, model in MODELS.items()]

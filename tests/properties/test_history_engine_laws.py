@@ -58,8 +58,10 @@ def test_what_goes_out_is_valid_adds_up_and_is_the_same_after_a_restart(
     calls = calls_of(dialect, conversation)
     gaps = data.draw(st.lists(st.sampled_from([5.0, 7_200.0]), min_size=len(calls), max_size=len(calls)))
 
+    results = data.draw(st.sampled_from(["lossless", "off"]))
+
     async def play() -> None:
-        scene = HistoryScene(history, *([answer] if bought else []))
+        scene = HistoryScene(history, *([answer] if bought else []), results=results)
         for body, gap_s in zip(calls, gaps, strict=True):
             scene.clock.time_s += gap_s
             reply = await scene.play(body)
@@ -71,8 +73,12 @@ def test_what_goes_out_is_valid_adds_up_and_is_the_same_after_a_restart(
             assert set(entry.faults) <= {"history_limit", "history_summary", "history_memo_lost"}
         first = canonical(scene.provider.messages())[1 if dialect is OPENAI else 0]
         assert first["content"][0]["text"] == conversation[0].text
-        if said["limit"] is None:
-            again = HistoryScene(history, *([answer] if bought else []), content=scene.content)
+        # Beyond its limit a prompt is rewritten whatever that costs; and whether results are shortened, in a
+        # thread without a step, hangs on what the cache holds.
+        if said["limit"] is None and results == "off":
+            again = HistoryScene(
+                history, *([answer] if bought else []), content=scene.content, results=results
+            )
             again.clock.time_s = scene.clock.time_s + 5.0
             await scene.play(calls[-1])
             await again.play(calls[-1])

@@ -9,7 +9,6 @@ import pytest
 from bursar.domain.ledger import Technique
 from bursar.exchange import history
 from bursar.exchange.rewriting import handle_of
-from bursar.policy.agent import AgentPolicy, PolicyBook, ToolResultPolicy
 from bursar.policy.history.options import HistoryOptions
 from bursar.ports import ContentKey, ContentKind
 from bursar.wire.dialect import Dialect
@@ -224,9 +223,7 @@ async def test_if_rewriting_fails_the_call_goes_out_with_its_whole_history(
 
 async def test_a_step_stands_on_shortened_results() -> None:
     scene = HistoryScene(MASKED)
-    policy = AgentPolicy(history=MASKED, tool_results=ToolResultPolicy(mode="off"))
-    plain = HistoryScene(MASKED)
-    object.__setattr__(plain.engine.options, "policies", PolicyBook(policy))
+    plain = HistoryScene(MASKED, results="off")
     body = talk(ANTHROPIC, 30)
     rows = json.dumps([{"flight": f"HAT{n}", "seats": n} for n in range(20)], indent=2)
     body["messages"][-1]["content"][0]["content"] = rows
