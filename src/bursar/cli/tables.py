@@ -13,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bursar.domain.ledger import ACTING_ORDER
 from bursar.domain.money import NUSD_PER_USD, divide_half_even
 from bursar.domain.report import Report, Row, Tally
 from bursar.domain.usage import PROMPT_CLASSES, TokenClass
@@ -142,8 +143,8 @@ def technique_table(total: Tally) -> Table:
     table.add_column("technique", no_wrap=True)
     for name in ("saved", "of as sent", *(("would have saved",) if watched else ())):
         table.add_column(name, justify="right", no_wrap=True)
-    for technique, saved_nusd in total.techniques.items():
-        would_save_nusd = total.would_save[technique]
+    for technique in ACTING_ORDER:
+        saved_nusd, would_save_nusd = total.techniques[technique], total.would_save[technique]
         if saved_nusd or would_save_nusd:
             table.add_row(
                 _words(technique),

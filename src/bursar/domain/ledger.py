@@ -38,6 +38,20 @@ class Technique(StrEnum):
     BATCH = "batch"
 
 
+ACTING_ORDER = (
+    Technique.RESPONSE_CACHE,
+    Technique.OUTPUT,
+    Technique.TOOL_RESULTS,
+    Technique.HISTORY,
+    Technique.ROUTING,
+    Technique.PREFIX_CACHE,
+    Technique.BATCH,
+)
+"""All techniques, in the order in which they act on a call: what one saves is what it took off the call as
+those before it had left it. (`Technique` itself is in the order of the ledger's columns.)
+"""
+
+
 class Status(StrEnum):
     """How a call ended."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from bursar.domain.ledger import Technique
+from bursar.domain.ledger import ACTING_ORDER, Technique
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
@@ -81,12 +81,8 @@ class AgentPolicy(msgspec.Struct, frozen=True):
                 return self
 
 
-GOVERNED = (
-    Technique.RESPONSE_CACHE,
-    Technique.TOOL_RESULTS,
-    Technique.HISTORY,
-    Technique.OUTPUT,
-    Technique.PREFIX_CACHE,
+GOVERNED = tuple(
+    technique for technique in ACTING_ORDER if technique not in {Technique.ROUTING, Technique.BATCH}
 )
 """The techniques that a policy switches on and off, in the order in which they act."""
 

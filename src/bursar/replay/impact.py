@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from bursar.domain.ledger import Technique
+from bursar.domain.ledger import ACTING_ORDER, Technique
 from bursar.domain.report import Tally
-from bursar.policy.agent import GOVERNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,9 @@ def impact(total: Tally, *, watched: bool) -> tuple[Step, ...]:
     bill_nusd = total.cost_nusd if watched else total.baseline_nusd
     steps: list[Step] = []
     saved = total.would_save if watched else total.techniques
-    # As they act, so that each row begins where the one above it ends.
-    rest = [technique for technique in saved if technique not in GOVERNED]
-    for technique in (*GOVERNED, *rest):
-        saved_nusd = saved.get(technique, 0)
+    # As they act, so that each step is from one stage of the calls to the next.
+    for technique in ACTING_ORDER:
+        saved_nusd = saved[technique]
         if saved_nusd:
             steps.append(Step(technique, bill_nusd, bill_nusd - saved_nusd))
             bill_nusd -= saved_nusd

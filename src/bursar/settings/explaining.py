@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from bursar.domain.ledger import Technique
-from bursar.policy.agent import AgentPolicy
+from bursar.policy.agent import GOVERNED, AgentPolicy
 from bursar.settings import Mode, Settings
 from bursar.settings.agents import Layers
 from bursar.settings.meanings import meaning_of
 
 State = Literal["on", "watched", "off"]
 
-# In the order in which they act on a call, each with the keys that set it.
+# Each technique with the keys that set it.
 _KEYS: dict[Technique, tuple[str, ...]] = {
     Technique.RESPONSE_CACHE: ("response_cache.",),
     Technique.OUTPUT: ("max_output_tokens", "output."),
@@ -92,11 +92,11 @@ def explain(settings: Settings, tenant: str | None, agent: str | None) -> Explan
     policy = layers.merged(tenant, agent).policy()
     values = _values_in_force(layers, tenant, agent)
     techniques: list[TechniqueInForce] = []
-    for technique, keys in _KEYS.items():
+    for technique in GOVERNED:
         state = _state(technique, policy, settings.mode)
         idle = state == "off" and is_on(technique, policy)
         meaning = f'nothing in mode "{settings.mode}"' if idle else meaning_of(technique, policy)
-        own = tuple(value for value in values if value.key.startswith(keys))
+        own = tuple(value for value in values if value.key.startswith(_KEYS[technique]))
         techniques.append(TechniqueInForce(technique, state, meaning, own))
     return Explanation(tenant, agent, policy, tuple(techniques))
 
