@@ -19,7 +19,7 @@ from history_scene import HistoryScene, talk
 from ledger_entries import entry
 from wire_bodies import ANTHROPIC
 
-# 1,000 as sent: 100 answered from the cache, then 200 off by shorter results, 50 lost to a summary, and so on.
+# 1,000 as sent: 100 answered from the cache, 200 less by shorter results, 50 more by a summary.
 SHARES = {
     Technique.PREFIX_CACHE: 400,
     Technique.RESPONSE_CACHE: 100,
