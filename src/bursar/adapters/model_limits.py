@@ -25,6 +25,11 @@ def load_windows() -> WindowBook:
     )
 
 
+def longest_output_tokens() -> int:
+    """Return how long the longest answer of any known model may be."""
+    return max(limits.output_tokens_max for limits in _read())
+
+
 def _read() -> tuple[ModelLimits, ...]:
     text = (resources.files("bursar.data") / "model_limits.toml").read_text("utf-8")
     return msgspec.convert(tomllib.loads(text), type=_LimitsFile).models

@@ -1,7 +1,6 @@
 """`bursar config`: whether bursar.toml is right, and what it makes of calls."""
 
 import time
-from collections.abc import Callable
 from typing import Annotated
 
 import orjson
@@ -10,7 +9,7 @@ import typer
 from bursar.cli.examples import examples
 from bursar.settings import Settings, load
 from bursar.settings.explaining import explain
-from bursar.settings.remarks import Remark, remark
+from bursar.settings.remarks import Knowledge, Remark, remark
 
 config_app = typer.Typer(
     help="Whether bursar.toml is right, and what is on, for whom, and why.",
@@ -50,7 +49,7 @@ def check(
     chosen = tenant is not None or agent is not None
     scopes = [(tenant, agent)] if chosen else list(settings.layers.named())
     explanations = [explain(settings, *scope) for scope in scopes]
-    remarks = [*remark(settings, _prices(settings)), *_about_environment(settings)]
+    remarks = [*remark(settings, _known(settings)), *_about_environment(settings)]
     # The screen is imported here: `bursar --help` should not wait for it.
     from bursar.cli.config_screen import as_object, show
     from bursar.cli.tables import console
@@ -62,13 +61,17 @@ def check(
         show(console(), file, settings, explanations, remarks)
 
 
-def _prices(settings: Settings) -> Callable[[str], bool]:
-    """Return what says whether a model's price is known now."""
+def _known(settings: Settings) -> Knowledge:
+    """Return what is known of models now."""
+    from bursar.adapters.model_limits import longest_output_tokens
     from bursar.adapters.price_data import load_price_book
 
     book = load_price_book(settings.prices.listings())
     now_s = time.time()
-    return lambda model: book.price(model, now_s) is not None
+    return Knowledge(
+        is_priced=lambda model: book.price(model, now_s) is not None,
+        output_tokens_max=longest_output_tokens(),
+    )
 
 
 def _about_environment(settings: Settings) -> list[Remark]:

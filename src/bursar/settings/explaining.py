@@ -1,6 +1,5 @@
 """What is on for whom, in words, and which key of bursar.toml says so."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any, Literal, cast
 from bursar.domain.ledger import Technique
 from bursar.policy.agent import GOVERNED, AgentPolicy
 from bursar.settings import Mode, Settings
-from bursar.settings.agents import Layers
+from bursar.settings.agents import Layers, quoted
 from bursar.settings.meanings import meaning_of
 
 State = Literal["on", "watched", "off"]
@@ -137,9 +136,14 @@ def _values_in_force(layers: Layers, tenant: str | None, agent: str | None) -> l
     return list(values.values())
 
 
+def as_key(name: str) -> str:
+    """Write a name as it stands in a path of keys, quoted only where it must be."""
+    return name if _BARE_KEY.fullmatch(name) else quoted(name)
+
+
 def _flatten(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, object]]:
     for name, value in table.items():
-        key = path + (name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False))
+        key = path + as_key(name)
         if isinstance(value, dict):
             yield from _flatten(cast("dict[str, Any]", value), f"{key}.")
         else:

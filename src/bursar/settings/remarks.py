@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from bursar.policy.agent import AgentPolicy
 from bursar.settings import Settings
 from bursar.settings.agents import quoted
-from bursar.settings.explaining import Explanation, Value, explain, is_on
-from bursar.wire.output import THINKING_TOKENS_MIN
+from bursar.settings.explaining import Explanation, Value, as_key, explain, is_on
+from bursar.wire.output import EFFORTS, THINKING_TOKENS_MIN, OutputLimits
 
 # The working content store takes no piece of more than an eighth of its room.
 _CONTENT_SHARE_MAX = 8
@@ -30,19 +30,33 @@ class Remark:
     mend: str
 
 
-def remark(settings: Settings, is_priced: Callable[[str], bool]) -> list[Remark]:
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of the outside world.
+
+    Attributes:
+        is_priced: Says whether a model's price is known today.
+        output_tokens_max: The longest answer that any known model gives.
+    """
+
+    is_priced: Callable[[str], bool]
+    output_tokens_max: int
+
+
+def remark(settings: Settings, known: Knowledge) -> list[Remark]:
     """Look for settings that do nothing, or not what they say; each is told once.
 
     Args:
         settings: The operator's.
-        is_priced: Says whether a model's price is known today.
+        known: What is known of the outside world.
     """
     found = [explain(settings, *pair) for pair in settings.layers.pairs()]
     remarks = [
         *_about_mode(settings, found),
         *_about_idle_values(found),
-        *_about_models(found, is_priced),
-        *_about_policies(found),
+        *_about_summaries(found, known.is_priced),
+        *_about_response_cache(found),
+        *_about_output(found, known.output_tokens_max),
         *_about_room(settings, found),
         *_about_names(settings),
     ]
@@ -113,9 +127,17 @@ def _why_results_idle(name: str, policy: AgentPolicy) -> str:
     return ""
 
 
-def _about_models(found: Sequence[Explanation], is_priced: Callable[[str], bool]) -> Iterator[Remark]:
+def _about_summaries(found: Sequence[Explanation], is_priced: Callable[[str], bool]) -> Iterator[Remark]:
     for explanation in found:
-        model = explanation.policy.history.summary_model
+        history = explanation.policy.history
+        model = history.summary_model
+        if history.enabled and model is None:
+            yield Remark(
+                _place(explanation, "history_tokens") or _place(explanation, "history_limit"),
+                "old tool results are masked, and nothing is summarised; a history without results stays as "
+                "long as it is",
+                "set history.summary_model, if that is not what you mean",
+            )
         if model is not None and not is_priced(model):
             yield Remark(
                 _place(explanation, "history.summary_model"),
@@ -124,10 +146,9 @@ def _about_models(found: Sequence[Explanation], is_priced: Callable[[str], bool]
             )
 
 
-def _about_policies(found: Sequence[Explanation]) -> Iterator[Remark]:
+def _about_response_cache(found: Sequence[Explanation]) -> Iterator[Remark]:
     for explanation in found:
-        policy = explanation.policy
-        cache, output = policy.response_cache, policy.output.limits
+        cache = explanation.policy.response_cache
         if cache.enabled and cache.tasks and not cache.safe_tools:
             yield Remark(
                 _place(explanation, "response_cache.tasks"),
@@ -135,16 +156,48 @@ def _about_policies(found: Sequence[Explanation]) -> Iterator[Remark]:
                 "side effects",
                 "name those that are in response_cache.safe_tools",
             )
-        thinking = output.thinking_tokens
-        if output.max_tokens is not None and thinking is not None:
-            least = thinking + THINKING_TOKENS_MIN
-            if output.max_tokens < least:
-                yield Remark(
-                    _place(explanation, "max_output_tokens"),
-                    f"answers that think for {thinking:,} tokens may have {least:,}, so that there is room "
-                    "for the answer itself",
-                    "lower output.thinking_tokens",
-                )
+
+
+def _about_output(found: Sequence[Explanation], output_tokens_max: int) -> Iterator[Remark]:
+    for explanation in found:
+        output = explanation.policy.output
+        yield from _about_limits(explanation, output.limits, "", output_tokens_max)
+        for task, limits in output.by_task.items():
+            yield from _about_limits(explanation, limits, f"output.tasks.{as_key(task)}.", output_tokens_max)
+
+
+def _about_limits(
+    explanation: Explanation, limits: OutputLimits, task: str, output_tokens_max: int
+) -> Iterator[Remark]:
+    """Look at the limits of one task, by the path of its table, or at those of all that have none."""
+
+    def place(key: str) -> str:
+        own = f"{task}{key.removeprefix('output.')}" if task else key
+        return _place(explanation, own) or _place(explanation, key)
+
+    for key, tokens in (
+        ("max_output_tokens", limits.max_tokens),
+        ("output.thinking_tokens", limits.thinking_tokens),
+    ):
+        if tokens is not None and tokens >= output_tokens_max:
+            yield Remark(
+                place(key),
+                f"limits nothing: no known model writes more than {output_tokens_max:,} tokens",
+                "lower it, or remove it",
+            )
+    if limits.effort == EFFORTS[-1]:
+        yield Remark(
+            place("output.effort"), f'limits nothing: no effort is more than "{limits.effort}"', "remove it"
+        )
+    if limits.max_tokens is not None and limits.thinking_tokens is not None:
+        least = limits.thinking_tokens + THINKING_TOKENS_MIN
+        if limits.max_tokens < least:
+            yield Remark(
+                place("max_output_tokens"),
+                f"answers that think for {limits.thinking_tokens:,} tokens may have {least:,}, so that there "
+                "is room for the answer itself",
+                "lower output.thinking_tokens",
+            )
 
 
 def _about_room(settings: Settings, found: Sequence[Explanation]) -> Iterator[Remark]:

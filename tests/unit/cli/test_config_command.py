@@ -23,6 +23,7 @@ prefix_cache = { enabled = false }
 history_tokens = 40_000
 max_output_tokens = 2_000
 tool_results = { mode = "lossless" }
+history = { summary_model = "claude-haiku-4-5" }
 
 [agents."acme/desk"]
 output = { effort = "low" }

@@ -10,7 +10,7 @@ import pytest
 from bursar.settings import Provider, Server, Settings, Storage, parse
 from bursar.settings.agents import AgentSection
 from bursar.settings.explaining import explain
-from bursar.settings.remarks import remark
+from bursar.settings.remarks import Knowledge, remark
 from bursar.settings.sections import Section
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
@@ -40,7 +40,7 @@ def test_the_example_is_right_and_leaves_no_doubt() -> None:
     example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
     settings = parse(tomllib.loads(example[1]), "bursar.toml")
-    assert remark(settings, lambda _: True) == []
+    assert remark(settings, Knowledge(lambda _: True, 64_000)) == []
     policy = explain(settings, "acme", "reports").policy
     assert policy.tool_results.limits_for("list_orders") is not None
     assert policy.output.limits_for("triage").max_tokens == 50

@@ -6,11 +6,14 @@ import pytest
 
 from bursar.adapters.content import memory, sqlite
 from bursar.settings import parse, remarks
-from bursar.settings.remarks import Remark, remark
+from bursar.settings.remarks import Knowledge, Remark, remark
 
 
 def remarked(**tables: Any) -> list[Remark]:
-    return remark(parse(tables, "bursar.toml"), lambda model: model == "known")
+    return remark(parse(tables, "bursar.toml"), Knowledge(lambda model: model == "known", 64_000))
+
+
+SUMMARISED = {"history_tokens": 9, "history": {"summary_model": "known"}}
 
 
 def test_without_a_file_there_is_nothing_to_remark() -> None:
@@ -33,16 +36,11 @@ def test_without_a_file_there_is_nothing_to_remark() -> None:
             "holdout",
             "no technique is on",
         ),
-        ({"mode": "passthrough", "agents": {"d": {"history_tokens": 9}}}, "mode", "no technique acts"),
+        ({"mode": "passthrough", "agents": {"d": {"max_output_tokens": 9}}}, "mode", "no technique acts"),
         (
             {"agents": {"d": {"history": {"pinned": ["x"]}}}},
             'agents."d".history.pinned',
             "without history_tokens or history_limit",
-        ),
-        (
-            {"defaults": {"history_tokens": 9, "history": {"summary_tokens_max": 5}}},
-            "defaults.history.summary_tokens_max",
-            "without history.summary_model",
         ),
         (
             {"defaults": {"tool_results": {"max_tokens": 500}}},
@@ -55,7 +53,7 @@ def test_without_a_file_there_is_nothing_to_remark() -> None:
             'while tool_results.mode is "off"',
         ),
         (
-            {"defaults": {"history_tokens": 9, "tool_results": {"references": True}}},
+            {"defaults": {**SUMMARISED, "tool_results": {"references": True}}},
             "defaults.tool_results.references",
             "where the history is rewritten",
         ),
@@ -79,6 +77,36 @@ def test_without_a_file_there_is_nothing_to_remark() -> None:
             'agents."d".max_output_tokens',
             "may have 2,048",
         ),
+        (
+            {"defaults": {"max_output_tokens": 64_000}},
+            "defaults.max_output_tokens",
+            "no known model writes more than 64,000 tokens",
+        ),
+        (
+            {"defaults": {"output": {"thinking_tokens": 64_000}}},
+            "defaults.output.thinking_tokens",
+            "no known model writes more",
+        ),
+        (
+            {"tenants": {"acme": {"output": {"effort": "max"}}}},
+            'tenants."acme".output.effort',
+            "no effort is more",
+        ),
+        (
+            {"defaults": {"output": {"tasks": {"sum up": {"effort": "max"}}}}},
+            'defaults.output.tasks."sum up".effort',
+            "no effort is more",
+        ),
+        (
+            {
+                "defaults": {"output": {"thinking_tokens": 2_048}},
+                "agents": {"d": {"output": {"tasks": {"triage": {"max_output_tokens": 500}}}}},
+            },
+            'agents."d".output.tasks.triage.max_output_tokens',
+            "may have 3,072",
+        ),
+        ({"defaults": {"history_tokens": 9}}, "defaults.history_tokens", "nothing is summarised"),
+        ({"agents": {"d": {"history_limit": 9}}}, 'agents."d".history_limit', "nothing is summarised"),
         (
             {
                 "storage": {"content_bytes_max": 8 << 20},
@@ -110,7 +138,8 @@ def test_what_is_doubtful_is_named_by_its_key(tables: dict[str, Any], place: str
     [
         {"holdout": 0.1},
         {"mode": "passthrough"},
-        {"defaults": {"history_tokens": 9, "history": {"summary_model": "known"}}},
+        {"defaults": SUMMARISED},
+        {"defaults": {"max_output_tokens": 63_999, "output": {"effort": "xhigh"}}},
         {"defaults": {"tool_results": {"tools": {"t": {"max_rows": 1}}}}},
         {"agents": {"d": {"response_cache": {"tasks": ["faq"], "safe_tools": ["look_up"]}}}},
         {"agents": {"d": {"tool_results": {"mode": "truncate"}}}},
@@ -118,6 +147,14 @@ def test_what_is_doubtful_is_named_by_its_key(tables: dict[str, Any], place: str
 )
 def test_what_is_meant_is_not_remarked(tables: dict[str, Any]) -> None:
     assert remarked(**tables) == []
+
+
+def test_the_length_of_summaries_does_nothing_where_none_are_written() -> None:
+    found = remarked(defaults={"history_tokens": 9, "history": {"summary_tokens_max": 5}})
+    assert [(remark.place, "without history.summary_model" in remark.problem) for remark in found] == [
+        ("defaults.history.summary_tokens_max", True),
+        ("defaults.history_tokens", False),
+    ]
 
 
 def test_a_default_that_acts_for_a_single_agent_is_not_idle() -> None:
