@@ -24,6 +24,7 @@ from bursar.errors import StoreFailed, UpstreamFailed
 from bursar.exchange.arrival import Arrival
 from bursar.exchange.engine import Engine, EngineOptions, UpstreamPolicy
 from bursar.exchange.life import live
+from bursar.policy.response_cache import CacheUse
 from bursar.ports import UpstreamRequest
 
 NOW_S = 1_764_000_000.0  # 24 November 2025, 16:00 UTC.
@@ -193,9 +194,11 @@ class CountingObserver:
 
     def __init__(self) -> None:
         self.told: list[tuple[Entry, bool]] = []
+        self.cache_uses: list[CacheUse] = []
 
-    def ended(self, entry: Entry, *, durable: bool) -> None:
+    def ended(self, entry: Entry, *, durable: bool, cache: CacheUse = CacheUse.OFF) -> None:
         self.told.append((entry, durable))
+        self.cache_uses.append(cache)
 
 
 class NumberedIds:

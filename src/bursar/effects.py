@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from bursar.domain.ledger import Entry
-from bursar.policy.response_cache import KeptAnswer
+from bursar.policy.response_cache import CacheUse, KeptAnswer
 from bursar.policy.tool_results.shortening import Job
 from bursar.ports import ContentKey, UpstreamRequest
 from bursar.wire.dialect import StreamMeter
@@ -143,9 +143,15 @@ class Unreachable(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """Commit a ledger entry. Resumed with True once it is durable, or False if the store failed."""
+    """Commit a ledger entry. Resumed with True once it is durable, or False if the store failed.
+
+    Attributes:
+        entry: The entry.
+        cache: What the response cache did for its call.
+    """
 
     entry: Entry
+    cache: CacheUse = CacheUse.OFF
 
 
 Sent = Whole | Ended | Cut | Aborted | Unreachable

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from bursar.domain.ledger import Entry
+from bursar.policy.response_cache import CacheUse
 
 
 class Clock(Protocol):
@@ -201,8 +202,8 @@ class Client(Protocol):
 class Observer(Protocol):
     """Told of every call that ended, for metrics. It never fails and never waits."""
 
-    def ended(self, entry: Entry, *, durable: bool) -> None:
-        """Learn that a call ended."""
+    def ended(self, entry: Entry, *, durable: bool, cache: CacheUse = CacheUse.OFF) -> None:
+        """Learn that a call ended, and what the response cache did for it."""
         ...
 
 

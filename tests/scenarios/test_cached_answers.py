@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -13,11 +14,12 @@ from bursar.effects import Reply
 from bursar.exchange import answering
 from bursar.exchange.life import live
 from bursar.policy.agent import AgentPolicy, PolicyBook
-from bursar.policy.response_cache import ResponseCacheOptions
+from bursar.policy.response_cache import CacheUse, ResponseCacheOptions
 from provider_answers import completion, completion_chunks, message, message_events
 from scripted_world import (
     After,
     Answer,
+    Never,
     Scene,
     WaitingClient,
     ask,
@@ -40,6 +42,16 @@ def entries(scene: Scene) -> list[Entry]:
 
 def cache_of(reply: Reply) -> str:
     return reply.headers.get("x-bursar-cache", "")
+
+
+def without_comments(events: bytes) -> bytes:
+    return b"".join(
+        part + b"\n\n" for part in events.split(b"\n\n") if part and not part.startswith(b": bursar")
+    )
+
+
+async def broken(*_: object) -> None:
+    raise RuntimeError("the store is broken")
 
 
 async def start(scene: Scene, body: Any, headers: Any = None) -> tuple[WaitingClient, "asyncio.Task[Reply]"]:
@@ -65,16 +77,6 @@ async def test_the_same_call_again_is_answered_without_the_provider() -> None:
     assert (hit.status, hit.cost_nusd) == (Status.OK, 0)
     # Too short for the provider's cache, the call would have cost what the first one did.
     assert hit.shares == {Technique.RESPONSE_CACHE: made.cost_nusd}
-
-
-async def test_a_hit_saves_what_the_call_would_have_cost_warm() -> None:
-    usage = {"input_tokens": 40_000, "output_tokens": 0}
-    scene = Scene(whole(message(usage=usage)))
-    await scene.play(ask(**COLD))
-    await scene.play(ask(**COLD))
-    made, hit = entries(scene)
-    assert made.cost_nusd is not None
-    assert hit.baseline_nusd == made.cost_nusd // 10
 
 
 @pytest.mark.parametrize("body", [ask(), ask(temperature=0.5), chat()])
@@ -140,10 +142,7 @@ async def test_a_streams_answer_is_told_as_a_stream(body: Any, streamed: Answer,
     assert reply.headers["content-type"].startswith("text/event-stream")
     assert b": bursar {" in reply.body
     # What had passed on before the terminal event, and that event, are there again.
-    without_comment = b"".join(
-        part + b"\n\n" for part in reply.body.split(b"\n\n") if part and not part.startswith(b": bursar")
-    )
-    assert without_comment.startswith(first)
+    assert without_comments(reply.body).startswith(first)
 
 
 @pytest.mark.parametrize(("body", "streamed", "made"), TOLD)
@@ -208,6 +207,28 @@ async def test_a_thousand_identical_calls_at_once_are_one_call_upstream() -> Non
     assert sum(cache_of(reply) == "miss" for reply in replies) == 1
     assert len({bytes(reply.body) for reply in replies}) == 1
     assert sum(bool(entry.attempts) for entry in entries(scene)) == 1
+    uses = Counter(scene.observer.cache_uses)
+    assert uses == {CacheUse.JOINED: 999, CacheUse.MISS: 1}
+
+
+@pytest.mark.parametrize(("body", "streamed", "made"), TOLD)
+async def test_who_joins_a_stream_gets_all_of_it_in_the_form_that_each_asked_for(
+    body: Any, streamed: Answer, made: Answer
+) -> None:
+    del made
+    gate = After()
+    steps = list(streamed.steps)
+    scene = Scene(stream(*steps[:2], gate, *steps[2:]))
+    leader, leading = await start(scene, body | {"stream": True})
+    _, following = await start(scene, body | {"stream": True})
+    _, whole_following = await start(scene, body)
+    await leader.wrote.wait()
+    gate.opened.set()
+    led, streams, told = await asyncio.gather(leading, following, whole_following)
+    assert [cache_of(reply) for reply in (led, streams, told)] == ["miss", "joined", "joined"]
+    assert len(scene.upstream.requests) == 1
+    assert without_comments(streams.body) == without_comments(leader.received + led.body)
+    assert json.loads(told.body)
 
 
 async def test_a_leader_that_fails_fails_nobody_else() -> None:
@@ -220,6 +241,33 @@ async def test_a_leader_that_fails_fails_nobody_else() -> None:
     replies = await asyncio.gather(*calls)
     assert sorted(reply.status for reply in replies) == [200, 200, 200, 400]
     assert len(scene.upstream.requests) == 2
+
+
+async def test_a_leader_whose_stream_is_cut_is_followed_by_the_next() -> None:
+    gate = After()
+    events = message_events()
+    scene = Scene(stream(*events[:3], gate), stream(*events))
+    body = ask(stream=True, **COLD)
+    calls = [(await start(scene, body))[1] for _ in range(3)]
+    gate.opened.set()
+    cut, *others = await asyncio.gather(*calls)
+    assert b"event: error" in cut.body
+    assert [cache_of(reply) for reply in others] == ["miss", "joined"]
+    assert [entry.status for entry in entries(scene)].count(Status.CUT) == 1
+    assert len(scene.upstream.requests) == 2
+
+
+async def test_a_leader_whose_client_leaves_amid_a_stream_is_followed_by_the_next() -> None:
+    events = message_events()
+    scene = Scene(stream(*events[:3], Never()), stream(*events))
+    body = ask(stream=True, **COLD)
+    leader, leading = await start(scene, body)
+    await leader.wrote.wait()
+    _, following = await start(scene, body)
+    leader.gone.set()
+    left, reply = await asyncio.gather(leading, following)
+    assert (left.status, cache_of(reply)) == (499, "miss")
+    assert scene.world.in_flight.waiting == len(scene.world.in_flight) == 0
 
 
 async def test_a_leader_whose_client_leaves_is_followed_by_the_next() -> None:
@@ -291,6 +339,68 @@ async def test_a_store_that_keeps_nothing_costs_hits_and_no_call(monkeypatch: py
     monkeypatch.setattr(scene.world.content, "put", refuse)
     for _ in range(2):
         assert cache_of(await scene.play(ask(**COLD))) == "miss"
+
+
+async def test_a_store_that_breaks_on_looking_costs_a_hit_and_no_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(whole(message()))
+    monkeypatch.setattr(scene.world.content, "get", broken)
+    calls = [(await start(scene, ask(**COLD)))[1] for _ in range(3)]
+    replies = await asyncio.gather(*calls)
+    assert {reply.status for reply in replies} == {200}
+    assert all(entry.faults == ("response_cache",) for entry in entries(scene))
+
+
+async def test_a_store_that_breaks_on_keeping_loses_no_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(whole(message()))
+    monkeypatch.setattr(scene.world.content, "put", broken)
+    reply = await scene.play(ask(**COLD))
+    assert reply.status == 200
+    assert scene.entry.faults == ("response_cache",)
+    assert scene.entry.cost_nusd
+
+
+async def test_a_call_that_is_cancelled_while_its_answer_is_kept_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(whole(message()))
+    keeping = asyncio.Event()
+
+    async def hang(*_: object) -> bool:
+        keeping.set()
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(scene.world.content, "put", hang)
+    _, leading = await start(scene, ask(**COLD))
+    await keeping.wait()
+    leading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leading
+    assert scene.entry.status is Status.OK
+
+
+async def test_a_call_that_is_cancelled_while_it_looks_sends_nothing_and_makes_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene(whole(message()))
+    looking = asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        looking.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.world.content, "get", hang)
+        _, leading = await start(scene, ask(**COLD))
+        await looking.wait()
+    _, following = await start(scene, ask(**COLD))
+    leading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leading
+    assert cache_of(await following) == "miss"
+    assert len(scene.upstream.requests) == 1
 
 
 async def test_tools_that_may_act_keep_a_call_out_unless_they_are_named_as_safe() -> None:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.money import NUSD_PER_USD
 from bursar.domain.usage import TokenClass
+from bursar.policy.response_cache import CacheUse
 
 _OVERHEAD_BUCKETS_US = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 1_000_000)
 _US_PER_S = 1_000_000
@@ -39,16 +40,17 @@ class Metrics(Collector):
         self._unknown_calls = 0
         self._faults: Counter[str] = Counter()
         self._failures = 0
-        self._unsent_answers = 0
+        self._cache_uses = dict.fromkeys(CacheUse, 0)
         # One more than there are bounds: calls beyond the last.
         self._overheads = [0] * (len(_OVERHEAD_BUCKETS_US) + 1)
         self._overhead_us = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
-    def ended(self, entry: Entry, *, durable: bool) -> None:
-        """Learn that a call ended."""
+    def ended(self, entry: Entry, *, durable: bool, cache: CacheUse = CacheUse.OFF) -> None:
+        """Learn that a call ended, and what the response cache did for it."""
         self._calls[entry.dialect, entry.status] += 1
+        self._cache_uses[cache] += 1
         overhead_us, cost_nusd, baseline_nusd = entry.overhead_us, entry.cost_nusd, entry.baseline_nusd
         self._overheads[bisect_left(_OVERHEAD_BUCKETS_US, overhead_us)] += 1
         self._overhead_us += overhead_us
@@ -64,8 +66,6 @@ class Metrics(Collector):
             known_nusd = cost_nusd if baseline_nusd is None else baseline_nusd
             if known_nusd > 0:
                 self._baseline_nusd += known_nusd
-        if not entry.attempts and entry.status is Status.OK:
-            self._unsent_answers += 1
         if entry.faults:
             self._faults.update(entry.faults)
         if not durable:
@@ -102,11 +102,12 @@ class Metrics(Collector):
         for fault, count in self._faults.items():
             faults.add_metric([fault], count)
         yield faults
-        yield CounterMetricFamily(
-            "bursar_response_cache_answers",
-            "Calls answered from the response cache, or with an identical call in flight.",
-            value=self._unsent_answers,
+        uses = CounterMetricFamily(
+            "bursar_response_cache", "Calls by what the response cache did for them.", labels=["result"]
         )
+        for use, count in self._cache_uses.items():
+            uses.add_metric([use.value], count)
+        yield uses
         yield CounterMetricFamily(
             "bursar_ledger_failures", "Entries that could not be written at once.", value=self._failures
         )

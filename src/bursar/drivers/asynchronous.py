@@ -7,7 +7,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from bursar.domain.ledger import Entry
 from bursar.drivers.joining import InFlight, Lead
 from bursar.effects import (
     Aborted,
@@ -135,32 +134,39 @@ class CallDriver:
 
     async def _follow(self, exchange: Exchange) -> Reply:
         result: Any = None
+        failure: Exception | None = None
         while True:
             try:
-                effect = exchange.send(result)
+                effect = exchange.send(result) if failure is None else exchange.throw(failure)
             except StopIteration as stop:
                 reply: Reply = stop.value
                 return reply
-            match effect:
-                case Send():
-                    result = await self._send(effect)
-                case Record():
-                    result = await self._record(effect.entry)
-                case Count():
-                    result = await self._count(effect)
-                case Shorten():
-                    result = await self._shorten(effect)
-                case LookUp():
-                    result = await self._world.content.get(effect.key, self._world.clock.now())
-                case Keep():
-                    now_s = self._world.clock.now()
-                    result = await self._world.content.put(effect.key, effect.content, effect.ttl_s, now_s)
-                case Join():
-                    result = await self._join(effect.key)
-                case Share():
-                    result = self._lead.share(effect.answer) if self._lead is not None else 0
-                case Pause():
-                    result = await self._pause(effect.seconds)
+            result = failure = None
+            try:
+                result = await self._perform(effect)
+            except Exception as error:  # noqa: BLE001 - Only the exchange knows whether its call can do without.
+                failure = error
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Send():
+                return await self._send(effect)
+            case Record():
+                return await self._record(effect)
+            case Count():
+                return await self._count(effect)
+            case Shorten():
+                return await self._shorten(effect)
+            case LookUp():
+                return await self._world.content.get(effect.key, self._world.clock.now())
+            case Keep():
+                return await self._keep(effect)
+            case Join():
+                return await self._join(effect.key)
+            case Share():
+                return self._lead.share(effect.answer) if self._lead is not None else 0
+            case Pause():
+                return await self._pause(effect.seconds)
 
     async def _count(self, effect: Count) -> list[int]:
         count = self._world.tokenizer.count
@@ -179,6 +185,17 @@ class CallDriver:
     def _shorten_all(self, effect: Shorten) -> list[Part]:
         count = self._world.tokenizer.count
         return [shorten(job, lambda text: count([text])[0]) for job in effect.jobs]
+
+    async def _keep(self, effect: Keep) -> bool:
+        now_s = self._world.clock.now()
+        try:
+            return await self._world.content.put(effect.key, effect.content, effect.ttl_s, now_s)
+        except asyncio.CancelledError:
+            if not self._sent:
+                raise
+            # What was sent is still to be recorded.
+            self._absorb(None)
+            return False
 
     async def _join(self, key: bytes) -> KeptAnswer | Left | None:
         with _Watch(self._client, self._world.timers) as watch:
@@ -202,9 +219,9 @@ class CallDriver:
                 return None
         return self._world.clock.now()
 
-    async def _record(self, entry: Entry) -> bool:
+    async def _record(self, effect: Record) -> bool:
         """Commit an entry whatever happens to this task meanwhile."""
-        durable = False
+        entry, durable = effect.entry, False
         while not durable:
             try:
                 await self._world.ledger.record(entry)
@@ -215,7 +232,7 @@ class CallDriver:
                 break
             else:
                 durable = True
-        self._world.observer.ended(entry, durable=durable)
+        self._world.observer.ended(entry, durable=durable, cache=effect.cache)
         return durable
 
     async def _see_through(self, work: asyncio.Future[Any]) -> None:

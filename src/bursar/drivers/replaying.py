@@ -67,6 +67,13 @@ class Player:
     ended: Callable[[Reply], None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """Content that is kept."""
+
+    content: bytes
+
+
 class ReplayDriver:
     """Runs exchanges; time passes only where it is told to.
 
@@ -78,7 +85,7 @@ class ReplayDriver:
         self._tokenizer = tokenizer
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
-        self._content: dict[ContentKey, bytes] = {}
+        self._content: dict[ContentKey, _Kept] = {}
 
     def start(self, exchange: Exchange, player: Player, at_s: float) -> None:
         """Start an exchange, and run it as far as it goes without time passing."""
@@ -114,9 +121,11 @@ class ReplayDriver:
                     _begin(effect, response)
                     result = _sent(effect, response, now_s)
                 case _:
-                    result = self._do(player, effect)
+                    result = self._do(player, effect, now_s)
 
-    def _do(self, player: Player, effect: Count | Shorten | LookUp | Keep | Join | Share | Record) -> Any:
+    def _do(
+        self, player: Player, effect: Count | Shorten | LookUp | Keep | Join | Share | Record, now_s: float
+    ) -> Any:
         """Execute an effect that takes no time."""
         match effect:
             case Count():
@@ -124,10 +133,10 @@ class ReplayDriver:
             case Shorten():
                 return [shorten(job, self._tokens) for job in effect.jobs]
             case LookUp():
-                return self._content.get(effect.key)
+                kept = self._content.get(effect.key)
+                return None if kept is None else kept.content
             case Keep():
-                # A recording is finite, and nothing in it outlives its time by much: so nothing expires.
-                self._content[effect.key] = effect.content
+                self._keep(effect, now_s)
                 return True
             case Join():
                 # Everybody leads: a recording says nothing of who might have waited for whom.
@@ -137,6 +146,16 @@ class ReplayDriver:
             case Record():
                 player.record(effect.entry)
                 return True
+
+    def _keep(self, effect: Keep, now_s: float) -> None:
+        """Keep content until its time to live has passed."""
+        kept = self._content[effect.key] = _Kept(effect.content)
+
+        def forget() -> None:
+            if self._content.get(effect.key) is kept:
+                del self._content[effect.key]
+
+        self._at(now_s + effect.ttl_s, forget)
 
     def _tokens(self, text: str) -> int:
         return self._tokenizer.count([text])[0]

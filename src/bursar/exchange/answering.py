@@ -11,16 +11,15 @@ from typing import Any
 import msgspec
 
 from bursar.domain.ledger import Entry, Status, Technique
-from bursar.domain.prices import cost
-from bursar.domain.usage import Usage
 from bursar.effects import Effect, Ended, Join, Keep, Left, LookUp, Pause, Record, Reply, Share, Whole
-from bursar.errors import UnpricedClass
+from bursar.exchange.avoided import Avoided, price_avoided
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.entries import write_unsent
 from bursar.exchange.replies import amounts, comment
 from bursar.exchange.sending import Sending
 from bursar.policy.response_cache import (
+    CacheUse,
     KeptAnswer,
     Space,
     judge_call,
@@ -41,11 +40,13 @@ class Told(msgspec.Struct, frozen=True, gc=False):
         answer: What was read of it.
         body: What comes before its end: of a stream, all but the terminal event,
         rest: and the rest.
+        avoided: What the call would have cost without it.
     """
 
     answer: Answer
     body: bytes
     rest: bytes
+    avoided: Avoided
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -54,13 +55,13 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         key: Names the call and all that are the same.
         told: The answer; None where the call is to be made, or its client has left.
-        whence: As `x-bursar-cache` says it: from a call in flight (`joined`), or from the cache (`hit`).
+        use: Where the answer comes from; a miss where there is none.
         left: Whether the client left while it waited.
     """
 
     key: ContentKey
     told: Told | None = None
-    whence: str = "hit"
+    use: CacheUse = CacheUse.MISS
     left: bool = False
 
 
@@ -76,19 +77,19 @@ def takes_part(call: Call) -> bool:
     return judge_call(call.request, call.attribution.task, wish, call.policy.response_cache).takes_part
 
 
-def find_answer(call: Call) -> Generator[Effect, Any, tuple[Finding | None, tuple[str, ...]]]:
+def find_answer(engine: Engine, call: Call) -> Generator[Effect, Any, tuple[Finding | None, tuple[str, ...]]]:
     """Look for an answer to a call; where there is none, the call leads from now on.
 
     Returns:
         What was found, and the fault where looking failed: the call is made then as if there were no cache.
     """
     try:
-        return (yield from _find(call)), ()
+        return (yield from _find(engine, call)), ()
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return None, (Technique.RESPONSE_CACHE.value,)
 
 
-def _find(call: Call) -> Generator[Effect, Any, Finding]:
+def _find(engine: Engine, call: Call) -> Generator[Effect, Any, Finding]:
     arrival, tenant = call.arrival, call.attribution.tenant
     space = Space(tenant, arrival.credential, arrival.upstream, arrival.path, arrival.headers)
     name = request_key(call.request, call.dialect, space)
@@ -97,14 +98,19 @@ def _find(call: Call) -> Generator[Effect, Any, Finding]:
     if isinstance(shared, Left):
         return Finding(key, left=True)
     if shared is not None:
-        # An answer that cannot be told in this call's form is made anew, alone.
-        return Finding(key, _tell(call, shared), "joined")
+        return _found(engine, call, key, shared, CacheUse.JOINED)
     stored: bytes | None = yield LookUp(key)
     kept = read_kept(stored) if stored is not None else None
     if kept is None:
         return Finding(key)
     yield Share(kept)
-    return Finding(key, _tell(call, kept))
+    return _found(engine, call, key, kept, CacheUse.HIT)
+
+
+def _found(engine: Engine, call: Call, key: ContentKey, kept: KeptAnswer, use: CacheUse) -> Finding:
+    """Return an answer as found; where it cannot be told in the call's form, the call is made, alone."""
+    told = _tell(engine, call, kept)
+    return Finding(key) if told is None else Finding(key, told, use)
 
 
 def keep_and_share(
@@ -149,12 +155,11 @@ def answer_kept(
     """Record a call that was answered by a kept answer, and answer it."""
     now_s: float | None = yield Pause(0.0)
     engine.threads.answered(call.place, told.answer.echo)
-    saved_nusd = _warm_nusd(engine, call, told.answer)
+    avoided = told.avoided
     entry = write_unsent(call, Status.OK, 200, now_s if now_s is not None else call.arrival.at_s)
-    shares = {Technique.RESPONSE_CACHE: saved_nusd} if saved_nusd else {}
-    entry = msgspec.structs.replace(entry, baseline_nusd=saved_nusd, shares=shares)
-    yield Record(entry)
-    own = {**own, "x-bursar-cache": finding.whence, **amounts(0, saved_nusd)}
+    entry = msgspec.structs.replace(entry, baseline_nusd=avoided.baseline_nusd, shares=avoided.shares)
+    yield Record(entry, finding.use)
+    own = {**own, "x-bursar-cache": finding.use.value, **amounts(0, avoided.baseline_nusd)}
     if not call.request.stream:
         return Reply(200, {"content-type": "application/json", **own}, told.body)
     body = told.body + comment(own, entry.basis) + told.rest
@@ -166,31 +171,18 @@ def entry_of_left(call: Call) -> Entry:
     return write_unsent(call, Status.ABORTED, 499, call.arrival.at_s)
 
 
-def _tell(call: Call, kept: KeptAnswer) -> Told | None:
+def _tell(engine: Engine, call: Call, kept: KeptAnswer) -> Told | None:
     """Return an answer as a call is to get it; None where it cannot be told in its form."""
     content = kept.told(streamed=call.request.stream) if kept.dialect == call.dialect.name else None
     if content is None:
         return None
     if not call.request.stream:
         answer = call.dialect.answer(content, call.request)
-        return Told(answer, content, b"") if answer.complete else None
+        return Told(answer, content, b"", price_avoided(engine, call, answer)) if answer.complete else None
     # The meter leaves out what this client did not ask for.
     meter = call.dialect.meter(call.request)
     body = meter.feed(content)
     answer = meter.answer()
-    return Told(answer, body, meter.rest()) if answer.complete else None
-
-
-def _warm_nusd(engine: Engine, call: Call, answer: Answer) -> int | None:
-    """Return what a call would have cost with its prompt in the provider's cache; None where unknown."""
-    usage, price = answer.usage, call.price
-    if usage is None or price is None:
+    if not answer.complete:
         return None
-    rules = engine.rules.rules(call.request.model, call.arrival.at_s)
-    tokens = usage.prompt_tokens
-    read = tokens if rules is not None and tokens >= rules.minimum_tokens else 0
-    warm = Usage(input=tokens - read, cache_read=read, output=usage.output, reasoning=usage.reasoning)
-    try:
-        return sum([line.cost_nusd for line in cost(warm, price, answer.terms or call.request.terms)])
-    except UnpricedClass:
-        return None
+    return Told(answer, body, meter.rest(), price_avoided(engine, call, answer))

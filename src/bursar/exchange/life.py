@@ -19,6 +19,7 @@ from bursar.exchange.headers import for_client
 from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.replies import fault_reply, own_headers, refusal, reply_to
 from bursar.exchange.sending import Dispatch, Sending, send
+from bursar.policy.response_cache import CacheUse
 from bursar.wire.dialect import Answer, Dialect, Fault
 from bursar.wire.dialects import DIALECTS
 
@@ -41,18 +42,20 @@ def live(engine: Engine, arrival: Arrival) -> Life:
     except (BadRequest, UnpricedModel) as error:
         return refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
     own = own_headers(call)
-    finding, faults = (yield from find_answer(call)) if shared else (None, ())
+    finding, faults = (yield from find_answer(engine, call)) if shared else (None, ())
+    cache = CacheUse.OFF
     if finding is not None:
         if finding.left:
             yield Record(entry_of_left(call))
             return refusal(dialect, arrival, Fault(499, "api_error", "the client closed the connection"))
         if finding.told is not None:
             return (yield from answer_kept(engine, call, finding, finding.told, own))
-        own["x-bursar-cache"] = "miss"
+        cache = finding.use
+        own["x-bursar-cache"] = cache.value
     plan = yield from make_plan(engine, call)
     summary = plan.summary
     if summary is not None and isinstance(summary.sent, Aborted):
-        yield Record(write_left_summarising(call, plan, summary))
+        yield Record(write_left_summarising(call, plan, summary), cache)
         return refusal(dialect, arrival, Fault(499, "api_error", "the client closed the connection"))
     if plan.max_tokens is not None:
         own["x-bursar-max-tokens"] = str(plan.max_tokens)
@@ -77,7 +80,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
             faults += yield from keep_and_share(call, finding.key, sending, answer)
     if faults:
         entry = msgspec.structs.replace(entry, faults=(*entry.faults, *faults))
-    yield Record(entry)
+    yield Record(entry, cache)
     return reply
 
 

@@ -85,6 +85,15 @@ class Standing(StrEnum):
         return self in {Standing.ASKED, Standing.TASK, Standing.TEMPERATURE_0}
 
 
+class CacheUse(StrEnum):
+    """What the response cache did for a call, as `x-bursar-cache` says it in the answer."""
+
+    OFF = "off"  # The call takes no part in it.
+    MISS = "miss"  # The call was made.
+    HIT = "hit"
+    JOINED = "joined"  # An identical call was in flight, and its answer is this call's too.
+
+
 class ResponseCacheOptions(msgspec.Struct, frozen=True):
     """The operator's settings for one agent.
 

@@ -2,6 +2,7 @@
 
 from bursar.adapters.metrics import Metrics
 from bursar.domain.usage import Usage
+from bursar.policy.response_cache import CacheUse
 from ledger_entries import entry, unpriced
 
 
@@ -47,6 +48,17 @@ def test_overheads_are_counted_at_or_below_their_bound() -> None:
     assert samples['bursar_overhead_seconds_bucket{le="1.0"}'] == 2
     assert samples['bursar_overhead_seconds_bucket{le="+Inf"}'] == 3
     assert samples["bursar_overhead_seconds_sum"] == 2.000201
+
+
+def test_calls_are_counted_by_what_the_response_cache_did_for_them() -> None:
+    metrics = Metrics()
+    for use in (CacheUse.HIT, CacheUse.HIT, CacheUse.JOINED, CacheUse.MISS):
+        metrics.ended(entry(), durable=True, cache=use)
+    metrics.ended(entry(), durable=True)
+
+    samples = _samples(metrics)
+    counted = {use.value: samples[f'bursar_response_cache_total{{result="{use.value}"}}'] for use in CacheUse}
+    assert counted == {"hit": 2, "joined": 1, "miss": 1, "off": 1}
 
 
 def test_faults_are_counted_by_name_and_entries_that_were_not_written_at_once() -> None:

@@ -20,6 +20,7 @@ FREE = {
     ("GET", "/v1/models/ft:gpt-4o:acme::1"),
 }
 OWN = {(method, path) for method in ("GET", "HEAD") for path in ("/health/live", "/health/ready", "/metrics")}
+RESULT = "/v1/bursar/results/00112233445566778899aabbccddeeff"
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "post")
 PATHS = (
@@ -84,6 +85,12 @@ PATHS = (
     "/health/live/",
     "/metrics",
     "/metrics/x",
+    "/v1/bursar/results",
+    "/v1/bursar/results/",
+    RESULT,
+    f"{RESULT}/x",
+    "/v1/bursar",
+    "/v1/bursar/keys",
 )
 
 
@@ -107,7 +114,9 @@ async def test_every_path_is_billed_or_free_or_refused(headers: dict[str, str]) 
             else:
                 assert scene.upstream.requests == [], case
                 assert scene.ledger.entries == [], case
-                if (method, decoded) not in OWN and not decoded.startswith(("/health", "/metrics")):
+                if decoded.startswith("/v1/bursar/results/"):
+                    assert answered.status == (404 if method == "GET" else 405), case
+                elif (method, decoded) not in OWN and not decoded.startswith(("/health", "/metrics")):
                     assert answered.status == 404, case
                     assert answered.json["error"]["type"] == "not_found_error", case
                     assert answered.headers["x-bursar-operation-id"], case
