@@ -1,0 +1,392 @@
+"""What goes upstream, and what the caches will make of it."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from bursar.cachemodel.outcome import CacheOutcome
+from bursar.cachemodel.prompts import CacheOptions
+from bursar.cachemodel.rules import CacheKind, CacheRules
+from bursar.domain.decision import Decision
+from bursar.domain.layout import Layout
+from bursar.domain.ledger import Technique
+from bursar.domain.prices import Price
+from bursar.domain.prompt import Mark, Role
+from bursar.domain.tokens import PER_MILLE
+from bursar.effects import Effect
+from bursar.exchange.cache_options import CACHE_OPTIONS, read_cache_options, with_cache_mode
+from bursar.exchange.call import Call
+from bursar.exchange.engine import Engine
+from bursar.exchange.history import Condensed, Material, condense
+from bursar.exchange.rewriting import rewrite_results
+from bursar.exchange.summarising import Summarised
+from bursar.exchange.versions import Version, lay_out_version, with_messages
+from bursar.policy.case import Case
+from bursar.policy.order import decide
+from bursar.policy.prefix_cache import is_cheaper
+from bursar.view.rhythm import Prior, Return
+from bursar.wire.dialect import Edits
+from bursar.wire.drafts import UNSEEN_MARKS
+from bursar.wire.output import limit_output
+
+# Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
+# a lone question most likely is not. Worth two observations, and one.
+_LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
+_UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
+
+# To be wrong about an agent's first lone questions costs little either way, a write each; but a thread that
+# goes on loses more by what was not written than one-shot calls lose by what was.
+_TRIED_CALLS = 5
+
+# Modes in which techniques are asked, be it only to say what they would have saved.
+_ACTING_MODES = frozenset(("optimise", "observe"))
+
+
+class Stage(msgspec.Struct, frozen=True, gc=False):
+    """A request as it stood before a technique acted on it, with the client's own marks.
+
+    Attributes:
+        technique: The technique.
+        layout: The prompt.
+        outcome: What the provider's cache would have made of it, had all calls gone out at this stage.
+    """
+
+    technique: Technique
+    layout: Layout
+    outcome: CacheOutcome
+
+
+class Plan(msgspec.Struct, frozen=True, gc=False):
+    """One call's plan.
+
+    Attributes:
+        layout: The prompt as it is sent, laid out for the model.
+        rules: How the model's cache behaves; None where it is taken to have none.
+        body: What goes upstream.
+        sent: What the provider's cache is expected to make of `body`.
+        stages: The way from the client's own request to the plan, technique by technique. The first is the
+            baseline: the request as it came.
+        planned: In observe mode, the plan's prompt, and what the cache would have made of it, had all plans
+            gone out.
+        faults: Techniques that failed, so that the call goes out without them.
+        max_tokens: The output limit, where it was lowered; else None.
+        summary: The summary that was asked for on the way, if one was.
+        is_comparable: Whether the request could have gone out as it came: its model's window holds it.
+    """
+
+    layout: Layout
+    rules: CacheRules | None
+    body: bytes
+    sent: CacheOutcome
+    stages: tuple[Stage, ...]
+    planned: tuple[Layout, CacheOutcome] | None
+    faults: tuple[str, ...]
+    max_tokens: int | None = None
+    summary: Summarised | None = None
+    is_comparable: bool = True
+
+
+def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
+    """Plan a call: count it into what is known, ask the techniques, and write what goes upstream.
+
+    Yields:
+        What the techniques need done.
+    """
+    at_s = call.arrival.at_s
+    rules = cache_rules(engine, call)
+    came = Version(call.request, lay_out_version(engine, call, call.request, b""))
+    options = read_cache_options(call.request)
+    habit = _learn(engine, call, came.layout, rules)
+    case = _Casing(engine, call, rules, options, habit)
+    content = yield from _prepare(engine, call, came, case)
+    version, faults = content.version, content.faults
+    decisions, more_faults = case.decide(version.layout)
+    faults += more_faults
+    look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)
+    stages = _stages((*content.path, (Technique.PREFIX_CACHE, version.layout)), look)
+    if call.mode != "optimise":
+        sent = engine.sent.look(came.layout, came.layout.marks, rules, at_s, options)
+        planned = None
+        if call.mode == "observe" and (decisions or version is not came):
+            marks, plan_options = _with_decisions(version.layout, options, decisions)
+            outcome = engine.planned.look(version.layout, marks, rules, at_s, plan_options)
+            planned = version.layout, outcome
+        return Plan(came.layout, rules, call.arrival.body, sent, stages, planned, faults)
+    body, written = _write(call, version, decisions)
+    marks, sent_options = version.layout.marks, options
+    if written is None:
+        marks, sent_options = _with_decisions(version.layout, options, decisions)
+    else:
+        faults += (written,)
+        version, marks = came, came.layout.marks
+        stages = _stages(((Technique.PREFIX_CACHE, came.layout),), look)
+    return Plan(
+        layout=version.layout,
+        rules=rules,
+        body=body,
+        sent=engine.sent.look(version.layout, marks, rules, at_s, sent_options),
+        stages=stages,
+        planned=None,
+        faults=faults,
+        max_tokens=None
+        if version.request.max_tokens == call.request.max_tokens
+        else version.request.max_tokens,
+        summary=content.summary,
+        is_comparable=version is came or _could_go(engine, call, came.layout),
+    )
+
+
+class _Content(msgspec.Struct, frozen=True, gc=False):
+    """What the techniques that change content made of a call.
+
+    Attributes:
+        path: The techniques in the order in which they acted, each with the prompt that it acted on.
+        version: What came of it.
+        faults: Techniques that failed, and what is wrong besides.
+        summary: The summary that was asked for on the way, if one was.
+    """
+
+    path: tuple[tuple[Technique, Layout], ...]
+    version: Version
+    faults: tuple[str, ...] = ()
+    summary: Summarised | None = None
+
+
+def _prepare(engine: Engine, call: Call, came: Version, case: "_Casing") -> Generator[Effect, Any, _Content]:
+    """Take a call through the techniques that change its content."""
+    if call.mode not in _ACTING_MODES:
+        return _Content((), came)
+    limited, faults = _limit_output(engine, call, came)
+    shortened, more_faults = yield from _shorten(engine, call, limited)
+
+    def choose() -> Version:
+        if shortened is limited or case.pays(shortened.layout, limited.layout):
+            return shortened
+        return limited
+
+    if call.policy.history.enabled:
+        condensed = yield from condense(engine, call, case.material(shortened, choose))
+    else:
+        base = choose()
+        condensed = Condensed(base, base)
+    path = (
+        (Technique.OUTPUT, came.layout),
+        (Technique.TOOL_RESULTS, limited.layout),
+        (Technique.HISTORY, condensed.base.layout),
+    )
+    faults += more_faults + condensed.faults
+    return _Content(path, condensed.version, faults, condensed.summary)
+
+
+def _could_go(engine: Engine, call: Call, layout: Layout) -> bool:
+    """Whether a model's window holds a prompt; where it is unknown, the benefit of the doubt is its."""
+    window = engine.windows.find(call.dialect.name, call.request.model)
+    if window is None:
+        return True
+    factor = engine.calibration.factor_per_mille(call.arrival.upstream, call.request.model)
+    return layout.total_tokens * factor <= window.context_tokens * PER_MILLE
+
+
+def _stages(
+    path: Sequence[tuple[Technique, Layout]], look: Callable[[Layout, Mapping[int, Mark]], CacheOutcome]
+) -> tuple[Stage, ...]:
+    """Return the stages of a plan; a technique that left the prompt as it was has none, but for the last.
+
+    Args:
+        path: The techniques in the order in which they act, each with the prompt that it acted on.
+        look: Says what the provider's cache makes of a prompt with marks.
+    """
+    stages = [
+        Stage(technique, layout, look(layout, layout.marks))
+        for (technique, layout), (_, after) in pairwise(path)
+        if after is not layout
+    ]
+    technique, layout = path[-1]
+    return (*stages, Stage(technique, layout, look(layout, layout.marks)))
+
+
+def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
+    """Take note that the provider answers: from now on its cache entries can be read."""
+    engine.sent.keep(plan.layout, plan.sent, plan.rules, at_s)
+    for stage in plan.stages:
+        # One shadow serves all stages, since what a technique changes has other names from there on.
+        engine.as_sent.keep(stage.layout, stage.outcome, plan.rules, at_s)
+    if plan.planned is not None:
+        layout, outcome = plan.planned
+        engine.planned.keep(layout, outcome, plan.rules, at_s)
+
+
+def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, tuple[str, ...]]:
+    """Return the call with what its model may write limited, where the operator asked for that."""
+    limits = call.policy.output.limits_for(call.attribution.task)
+    if limits.is_empty:
+        return came, ()
+    try:
+        fields = limit_output(call.request, limits)
+        if not fields:
+            return came, ()
+        request = call.dialect.with_fields(call.request, fields)
+    except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
+        return came, (Technique.OUTPUT.value,)
+    # What changes how a model thinks may keep its prompt from the cache.
+    same = request.prompt == call.request.prompt
+    return Version(request, came.layout if same else lay_out_version(engine, call, request, b"limited")), ()
+
+
+def _shorten(
+    engine: Engine, call: Call, came: Version
+) -> Generator[Effect, Any, tuple[Version, tuple[str, ...]]]:
+    """Return the call with its tool results shortened; as it came where that fails or changes nothing."""
+    policy = call.policy
+    if policy.tool_results.mode == "off":
+        return came, ()
+    try:
+        # With a history that is rewritten, what a reference points at might not stay.
+        references = policy.tool_results.references and not policy.history.enabled
+        messages = yield from rewrite_results(
+            engine.rewritten, call, policy.tool_results, references=references
+        )
+        if messages is None:
+            return came, ()
+        return (yield from with_messages(engine, call, came, messages, b"shortened")), ()
+    except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
+        return came, (Technique.TOOL_RESULTS.value,)
+
+
+class _Habit(msgspec.Struct, frozen=True, gc=False):
+    """What kind of call one is, for what may be expected after it."""
+
+    kind: tuple[str, str, bool, bool, bool]
+    prior: Prior
+
+
+def _learn(engine: Engine, call: Call, layout: Layout, rules: CacheRules | None) -> _Habit:
+    """Learn from a call's arrival, and say what kind of call it is."""
+    at_s = call.arrival.at_s
+    first = call.place.turn == 0
+    tools = bool(layout.tools_end)
+    begins = first and not any(piece.role is Role.ASSISTANT for piece in call.request.prompt.messages)
+    # Prompts that are too short for the cache say little about those that are not.
+    cacheable = rules is not None and layout.total_tokens >= rules.minimum_tokens
+    kind = (call.attribution.tenant, call.attribution.agent, begins, tools, cacheable)
+    engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
+    engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
+    lone = begins and not tools and engine.rhythm.arrivals(kind) > _TRIED_CALLS
+    return _Habit(kind, _UNLIKELY if lone else _LIKELY)
+
+
+class _Casing:
+    """Puts versions of one call before the techniques.
+
+    Args:
+        engine: What is known.
+        call: The call.
+        rules: How the model's cache behaves.
+        options: What the client said about caching as a whole.
+        habit: What kind of call it is.
+    """
+
+    def __init__(
+        self, engine: Engine, call: Call, rules: CacheRules | None, options: CacheOptions, habit: _Habit
+    ) -> None:
+        self._engine = engine
+        self._call = call
+        self._rules = rules
+        self._options = options
+        self._habit = habit
+        self._cache = engine.sent if call.mode == "optimise" else engine.planned
+        self._marks = call.policy.prefix_cache and call.mode in _ACTING_MODES
+
+    def decide(self, layout: Layout) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+        """Let the techniques decide how a version is marked."""
+        rules, price = self._rules, self._call.price
+        if not self._marks or rules is None or price is None or layout.total_tokens < rules.minimum_tokens:
+            # No provider caches less than its minimum, however it is marked.
+            return (), ()
+        return decide(self._case(layout, rules, price))
+
+    def pays(self, shorter: Layout, longer: Layout) -> bool:
+        """Whether a shorter version is cheaper, with what the provider's cache holds of either."""
+        if shorter.total_tokens > longer.total_tokens:
+            return False
+        rules, price = self._rules, self._call.price
+        if rules is None or price is None:
+            return True
+        return is_cheaper(self._case(shorter, rules, price), self._case(longer, rules, price))
+
+    def material(self, shortened: Version, choose: Callable[[], Version]) -> Material:
+        """Return what there is before the history is rewritten."""
+        rules = self._rules
+        if rules is not None and rules.kind is CacheKind.ANTHROPIC:
+            # Nothing is cached there without a mark, ours or the client's.
+            rules = rules if self._marks or shortened.layout.marks else None
+        return Material(shortened, choose, rules, self._cache)
+
+    def _case(self, layout: Layout, rules: CacheRules, price: Price) -> Case:
+        engine, call, habit = self._engine, self._call, self._habit
+        at_s = call.arrival.at_s
+        return Case(
+            layout=layout,
+            options=self._options,
+            rules=rules,
+            rates=price.rates_for(layout.total_tokens),
+            thread=engine.rhythm.expect(habit.kind, habit.prior, at_s),
+            prefix=engine.prefixes.expect(layout, habit.prior, at_s),
+            system_varies=engine.prefixes.system_varies(layout),
+            agent=call.attribution.agent,
+            has_cache_key="prompt_cache_key" in call.request.fields,
+            cache=self._cache,
+            now_s=at_s,
+        )
+
+
+def _write(call: Call, version: Version, decisions: tuple[Decision, ...]) -> tuple[bytes, str | None]:
+    """Write what goes upstream. If that fails, the call goes out as it came, and the fault is named."""
+    request, layout = version.request, version.layout
+    fields = dict(call.dialect.usage_request_fields(call.request))
+    marks = {layout.places[block]: mark for d in decisions for block, mark in d.marks.items()}
+    for decision in decisions:
+        fields.update(decision.fields)
+        if decision.implicit is not None:
+            fields[CACHE_OPTIONS] = with_cache_mode(call.request, implicit=decision.implicit)
+    if not fields and not marks and request is call.request:
+        return call.arrival.body, None
+    if marks and UNSEEN_MARKS in request.features:
+        # The client set marks inside a block, say. Providers count those too, and bind their order; ours
+        # could make one too many.
+        return call.arrival.body, UNSEEN_MARKS
+    try:
+        body = call.dialect.write(request, Edits(marks, fields))
+    except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
+        return call.arrival.body, "write"
+    return body, None
+
+
+def _with_decisions(
+    layout: Layout, options: CacheOptions, decisions: tuple[Decision, ...]
+) -> tuple[dict[int, Mark], CacheOptions]:
+    marks = dict(layout.marks)
+    for decision in decisions:
+        marks.update(decision.marks)
+        if decision.implicit is not None:
+            options = CacheOptions(implicit=decision.implicit, ttl=options.ttl)
+    return marks, options
+
+
+def cache_rules(engine: Engine, call: Call) -> CacheRules | None:
+    """Return the rules of a call's cache, its minimum in *our* tokens if the provider counts differently."""
+    rules = engine.rules.rules(call.request.model, call.arrival.at_s)
+    if rules is None:
+        return None
+    factor = engine.calibration.factor_per_mille(call.arrival.upstream, call.request.model)
+    if factor == PER_MILLE:
+        return rules
+    key = (rules.model, rules.starts, factor)
+    calibrated = engine.calibrated_rules.get(key)
+    if calibrated is None:
+        calibrated = rules.counted_by(factor)
+        engine.calibrated_rules.keep(key, calibrated)
+    return calibrated
