@@ -28,7 +28,7 @@ rows = st.lists(
 results = st.one_of(
     st.builds(lambda value, indent: json.dumps(value, indent=indent), rows, st.sampled_from([None, 2])),
     st.builds(json.dumps, st.dictionaries(st.text("abc", max_size=3), scalars, max_size=4)),
-    st.text(min_size=1, max_size=300),
+    st.text(max_size=300).map(lambda text: f"w{text}"),
     st.just("\x1b[32mok\x1b[0m   \nline  \n" * 20),
 )
 calls = st.builds(
