@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from bursar.domain.windows import Window, WindowBook
 from bursar.exchange import planning
 from bursar.policy.agent import AgentPolicy, OutputPolicy, PolicyBook
 from bursar.wire.output import OutputLimits
@@ -46,6 +47,13 @@ async def test_a_lower_limit_of_the_client_stays() -> None:
     reply = await scene.play(ask(max_tokens=90))
     assert sent(scene)["max_tokens"] == 90
     assert "x-bursar-max-tokens" not in reply.headers
+
+
+async def test_a_limit_that_no_answer_of_the_model_reaches_is_not_asked_for() -> None:
+    scene = limited(whole(completion()), max_tokens=50_000)
+    scene.engine.windows = WindowBook([Window("gpt-4o", "openai.chat", 128_000, 16_384)])
+    await scene.play(chat())
+    assert "max_completion_tokens" not in sent(scene)
 
 
 async def test_observe_and_passthrough_leave_the_limit_alone() -> None:

@@ -30,7 +30,7 @@ from bursar.policy.prefix_cache import is_cheaper
 from bursar.view.rhythm import Prior, Return
 from bursar.wire.dialect import Edits
 from bursar.wire.drafts import UNSEEN_MARKS
-from bursar.wire.output import limit_output
+from bursar.wire.output import OutputLimits, limit_output
 
 # Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
 # a lone question most likely is not. Worth two observations, and one.
@@ -221,7 +221,7 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
 
 def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, tuple[str, ...]]:
     """Return the call with what its model may write limited, where the operator asked for that."""
-    limits = call.policy.output.limits_for(call.attribution.task)
+    limits = _within_reach(engine, call, call.policy.output.limits_for(call.attribution.task))
     if limits.is_empty:
         return came, ()
     try:
@@ -234,6 +234,14 @@ def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, t
     # What changes how a model thinks may keep its prompt from the cache.
     same = request.prompt == call.request.prompt
     return Version(request, came.layout if same else lay_out_version(engine, call, request, b"limited")), ()
+
+
+def _within_reach(engine: Engine, call: Call, limits: OutputLimits) -> OutputLimits:
+    """Leave out a limit that no answer of the model reaches: its provider would refuse to be asked for it."""
+    window = engine.windows.find(call.dialect.name, call.request.model)
+    if window is None or limits.max_tokens is None or limits.max_tokens < window.output_tokens_max:
+        return limits
+    return msgspec.structs.replace(limits, max_tokens=None)
 
 
 def _shorten(

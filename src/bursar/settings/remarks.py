@@ -134,8 +134,8 @@ def _about_summaries(found: Sequence[Explanation], is_priced: Callable[[str], bo
         if history.enabled and model is None:
             yield Remark(
                 _place(explanation, "history_tokens") or _place(explanation, "history_limit"),
-                "old tool results are masked, and nothing is summarised; a history without results stays as "
-                "long as it is",
+                "nothing is summarised: old tool results are masked, and where that is not enough to fit, "
+                "messages are left out",
                 "set history.summary_model, if that is not what you mean",
             )
         if model is not None and not is_priced(model):
