@@ -164,7 +164,10 @@ def read_wish(headers: Mapping[str, str]) -> Wish:
     Raises:
         BadRequest: The header says neither `on` nor `off`.
     """
-    value = headers.get("x-bursar-cache", "").strip().lower()
+    value = headers.get("x-bursar-cache")
+    if value is None:
+        return Wish.UNSAID
+    value = value.strip().lower()
     try:
         return Wish(value)
     except ValueError:
@@ -217,9 +220,9 @@ def request_key(request: Request, dialect: Dialect, space: Space) -> bytes:
     fields = _unmarked_fields(request, dialect)
     for name in sorted(fields.keys() - _IDLE_FIELDS):
         parts += (name.encode("utf-8", "surrogatepass"), fields[name])
-    # Their number and lengths first: no two rows of parts may run together to the same bytes.
-    lengths = b"".join([number.to_bytes(8) for number in (len(parts), *map(len, parts))])
-    return hashlib.sha256(b"".join([lengths, *parts])).digest()
+    # In MessagePack, which states their number and lengths: no two rows of parts may run together to the
+    # same bytes.
+    return hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
 
 
 def keep_answer(
