@@ -13,9 +13,8 @@ Source: anthropics/skills, prompt-caching page (July 2026), checked 2026-11-23.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
 
-from bursar.cachemodel.entries import CacheEntries, Entry
+from bursar.cachemodel.entries import CacheEntries
 from bursar.cachemodel.outcome import CacheOutcome, uncached
 from bursar.cachemodel.prompts import CacheRequest
 from bursar.cachemodel.rules import CacheRules
@@ -37,7 +36,7 @@ def look(entries: CacheEntries, request: CacheRequest, rules: CacheRules, now_s:
     for mark in marks:
         # Whatever lies behind the longest hit so far is no longer one.
         first = max(hit + 1, mark - rules.lookback_blocks, shortest)
-        found = _latest(entries, chain, range(mark, first - 1, -1), now_s)
+        found = entries.latest(chain, range(mark, first - 1, -1), now_s)
         if found is None:
             continue
         if used and used[-1][0] not in request.marks:
@@ -46,15 +45,3 @@ def look(entries: CacheEntries, request: CacheRequest, rules: CacheRules, now_s:
         used.append((hit, found[1].ttl))
     written = [(mark, rules.ttl(request.marks[mark].ttl)) for mark in marks if mark > hit]
     return bill(ends, hit if used else None, used, written, rules)
-
-
-def _latest(
-    entries: CacheEntries, chain: Sequence[bytes], indexes: range, now_s: float
-) -> tuple[int, Entry] | None:
-    """Return the first live entry at the given indexes, which fall, and its index."""
-    get = entries.get
-    for index in indexes:
-        entry = get(chain[index])
-        if entry is not None and entry.expires_s > now_s:
-            return index, entry
-    return None

@@ -1,5 +1,6 @@
 """The entries of a cache, by name, with the time at which each dies."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bursar.domain.bounded import BoundedDict
@@ -26,6 +27,18 @@ class CacheEntries(BoundedDict[bytes, Entry]):
         """Return an entry that can be read now, or None."""
         entry = self.get(name)
         return entry if entry is not None and entry.expires_s > now_s else None
+
+    def latest(self, chain: Sequence[bytes], indexes: range, now_s: float) -> tuple[int, Entry] | None:
+        """Return the first live entry at the given indexes of a chain, which fall, and its index.
+
+        Names are local: in a long prompt, hundreds are looked for.
+        """
+        get = self.get
+        for index in indexes:
+            entry = get(chain[index])
+            if entry is not None and entry.expires_s > now_s:
+                return index, entry
+        return None
 
     def renew(self, name: bytes, fresh: Entry, now_s: float) -> None:
         """Let an entry live from now on, and make it where there is none.

@@ -72,17 +72,14 @@ class ProviderCache:
         """Return what is kept of a prefix, by its name in the chain, or None."""
         return self._entries.live(name, now_s)
 
-    def deepest(self, prefixes: Prefixes, end: int, now_s: float) -> int | None:
-        """Return the index of the last of a prompt's first `end` prefixes that is kept, or None.
+    def deepest(self, prefixes: Prefixes, end: int, now_s: float, *, first: int = 0) -> int | None:
+        """Return the index of the last of a prompt's prefixes from `first` to before `end` that is kept.
 
-        Names are local: in a long prompt, hundreds are looked for.
+        Returns:
+            The index; None where none of them is.
         """
-        get, chain = self._entries.get, prefixes.chain
-        for index in range(end - 1, -1, -1):
-            entry = get(chain[index])
-            if entry is not None and entry.expires_s > now_s:
-                return index
-        return None
+        found = self._entries.latest(prefixes.chain, range(end - 1, first - 1, -1), now_s)
+        return found[0] if found is not None else None
 
     def forget(self, name: bytes) -> bool:
         """Drop one entry, by its name in the chain; return whether there was one."""

@@ -72,21 +72,17 @@ def is_cheaper(case: Case, other: Case) -> bool:
     anew; and where the shorter one is too short for the cache.
     """
     if case.layout.total_tokens >= case.rules.minimum_tokens:
-        warm = _last_entry(case, 0)
-        if _last_entry(other, warm + 1) < 0:
+        warm = _deepest(case, 0)
+        if _deepest(other, 0 if warm is None else warm + 1) is None:
             return True
     elif other.layout.total_tokens < case.rules.minimum_tokens:
         return True
     return _least(case) < _least(other)
 
 
-def _last_entry(case: Case, first: int) -> int:
-    """Return the number of the last block from `first` on whose prefix has a live entry, or -1."""
-    entry, now_s, chain = case.cache.entry, case.now_s, case.layout.chain
-    for block in range(len(chain) - 1, first - 1, -1):
-        if entry(chain[block], now_s) is not None:
-            return block
-    return -1
+def _deepest(case: Case, first: int) -> int | None:
+    """Return the number of the last block from `first` on whose prefix has a live entry, or None."""
+    return case.cache.deepest(case.layout, len(case.layout.chain), case.now_s, first=first)
 
 
 def _least(case: Case) -> int:
@@ -103,7 +99,7 @@ def _ways(case: Case) -> Iterator[_Way]:
     layout, rules = case.layout, case.rules
     tail = layout.last_markable(len(layout.chain))
     shared = layout.last_markable(layout.system_end)
-    reader = _deepest_entry(case)
+    reader = _deepest_markable(case)
     front = [
         shared,
         layout.last_markable(layout.tools_end) if case.system_varies else None,
@@ -175,16 +171,16 @@ def _last_turn(layout: Layout) -> int:
     return ends[-2] if len(ends) > 1 else layout.system_end
 
 
-def _deepest_entry(case: Case) -> int | None:
+def _deepest_markable(case: Case) -> int | None:
     """Return the number of the last block that takes a mark and whose prefix has a live entry, or None.
 
     A provider's own breakpoint may have left an entry at a block that takes none.
     """
-    entry, now_s, chain, blocks = case.cache.entry, case.now_s, case.layout.chain, case.layout.blocks
-    for block in range(len(chain) - 1, -1, -1):
-        if entry(chain[block], now_s) is not None and blocks[block].markable:
-            return block
-    return None
+    layout = case.layout
+    block = _deepest(case, 0)
+    while block is not None and not layout.blocks[block].markable:
+        block = case.cache.deepest(layout, block, case.now_s)
+    return block
 
 
 class _Pricing:
