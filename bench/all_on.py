@@ -23,16 +23,9 @@ import uvloop
 
 from bench.conversations import bodies
 from bench.load import http_post, run_load
-from bench.overhead import processor_s
+from bench.overhead import CONVERSATIONS, HEADERS, processor_s
 from bench.servers import GATEWAY_CORE, STUB_CORE, bursar, free_port, running, stub
 
-_HEADERS = {
-    "accept": "application/json",
-    "user-agent": "bench",
-    "x-api-key": "bench",
-    "anthropic-version": "2023-06-01",
-}
-_CONVERSATIONS = 2_000
 _CONNECTIONS = 64
 _LEAST = 0.8
 
@@ -51,7 +44,7 @@ tool_results = { mode = "truncate", max_tokens = 1_000 }
 
 # `top_k` counts as a part of the call, so that each one with another is another call.
 _NUMBER = b'"top_k": 10000000'
-_PARTS_TAKEN = {**_HEADERS, "x-bursar-cache": "on"}
+_PARTS_TAKEN = {**HEADERS, "x-bursar-cache": "on"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class Best:
 
 
 def _unasked(given: list[bytes]) -> Iterator[bytes]:
-    return cycle([http_post("/v1/messages", body, _HEADERS) for body in given])
+    return cycle([http_post("/v1/messages", body, HEADERS) for body in given])
 
 
 def _hits(given: list[bytes]) -> Iterator[bytes]:
@@ -127,11 +120,11 @@ class Gateways:
 
 def _compare(gateways: Gateways, size_bytes: int, total: int, rounds: int) -> float:
     """Measure all modes on bodies of a size, print them, and return the worst ratio to the first."""
-    given = bodies(size_bytes, _CONVERSATIONS)
+    given = bodies(size_bytes, CONVERSATIONS)
     requests = {mode.name: mode.requests(given) for mode in MODES}
     found = {mode.name: Best() for mode in MODES}
     for mode in MODES:
-        gateways.measure(mode, requests[mode.name], _CONVERSATIONS, Best())
+        gateways.measure(mode, requests[mode.name], CONVERSATIONS, Best())
     for _ in range(rounds):
         for mode in MODES:
             gateways.measure(mode, requests[mode.name], total, found[mode.name])

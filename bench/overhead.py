@@ -21,13 +21,13 @@ from bench.load import Load, http_post, run_load
 from bench.servers import GATEWAY_CORE, STUB_CORE, bursar, free_port, running, stub
 
 # What any client library sends; SDKs send a dozen more.
-_HEADERS = {
+HEADERS = {
     "accept": "application/json",
     "user-agent": "bench",
     "x-api-key": "bench",
     "anthropic-version": "2023-06-01",
 }
-_CONVERSATIONS = 2_000
+CONVERSATIONS = 2_000
 
 
 def _measure(port: int, requests: list[bytes], connections: int, total: int) -> Load:
@@ -60,8 +60,8 @@ def main() -> None:
         serve = bursar("serve", "--port", str(port), "--data-dir", data, "--upstream", where)
         with running(serve, port=port, core=GATEWAY_CORE) as pid:
             for size in (1_000, 30_000):
-                requests = [http_post("/v1/messages", b, _HEADERS) for b in bodies(size, _CONVERSATIONS)]
-                _measure(port, requests, 64, _CONVERSATIONS)
+                requests = [http_post("/v1/messages", b, HEADERS) for b in bodies(size, CONVERSATIONS)]
+                _measure(port, requests, 64, CONVERSATIONS)
                 for connections in (1, 16, 64):
                     total = options.requests if connections > 1 else options.requests // 8
                     alone = _measure(stub_port, requests, connections, total)

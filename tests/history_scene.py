@@ -7,27 +7,21 @@ from typing import Any, cast
 from bursar.adapters.content.memory import MemoryContent
 from bursar.adapters.model_limits import load_model_limits, load_windows
 from bursar.domain.windows import Window, WindowBook
-from bursar.double.calls import DoubleCall, DoubleOptions
 from bursar.double.models import ModelCatalogue, ModelLimits
-from bursar.double.provider import ProviderDouble, Provisions
 from bursar.exchange.summarising import is_for_summary
 from bursar.policy.agent import AgentPolicy, PolicyBook, ToolResultPolicy
 from bursar.policy.history.options import HistoryOptions
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialect import Dialect
+from double_upstream import DoubleUpstream
 from history_conversations import Call, Step, Turn, judge, messages_of
 from provider_answers import completion, message
-from scripted_world import Answer, Scene, ScriptedResponse, ScriptedUpstream, stream, whole, world_data
+from scripted_world import Answer, Scene, ScriptedResponse, ScriptedUpstream, whole
 from wire_bodies import ANTHROPIC
 
 SUMMARY = "They looked at pages; nothing was decided."
 SUMMARISERS = {"anthropic.messages": "claude-haiku-4-5", "openai.chat": "gpt-4o-mini"}
 MODELS = {"anthropic.messages": "claude-sonnet-4-6", "openai.chat": "gpt-4o"}
-
-_KEYS = {
-    "anthropic": {"x-api-key": "k", "anthropic-version": "2023-06-01"},
-    "openai": {"authorization": "Bearer k"},
-}
 
 
 def summary_answer(dialect: Dialect, text: str = SUMMARY, **changes: Any) -> Answer:
@@ -37,7 +31,7 @@ def summary_answer(dialect: Dialect, text: str = SUMMARY, **changes: Any) -> Ans
     return whole({**completion(text=text), **changes})
 
 
-class HistoryUpstream:
+class HistoryUpstream(DoubleUpstream):
     """The double on the scene's clock; requests for summaries are answered as scripted.
 
     Args:
@@ -47,35 +41,20 @@ class HistoryUpstream:
     """
 
     def __init__(self, scene: Scene, summaries: Sequence[Answer], models: ModelCatalogue) -> None:
-        prices, rules, ratios = world_data()
-        has = Provisions(prices, rules, ratios, models, scene.world.tokenizer)
-        self._double = ProviderDouble(has, DoubleOptions())
-        self._scene = scene
+        super().__init__(scene, models)
         self._summaries = ScriptedUpstream(*summaries) if summaries else None
-        self.sent: list[bytes] = []
         self.asked: list[UpstreamRequest] = []
-        self.refused: list[bytes] = []
-        self.costs_nusd: list[int] = []
 
     async def send(self, request: UpstreamRequest) -> ScriptedResponse:
-        if is_for_summary(request):
-            assert self._summaries is not None, "no summary was to be asked for"
-            self.asked.append(request)
-            return await self._summaries.send(request)
-        path = request.path if request.path.startswith("/v1") else f"/v1{request.path}"
-        call = DoubleCall(path, _KEYS[request.upstream], request.body)
-        answer, row = self._double.play(call, self._scene.clock.now())
-        self.sent.append(request.body)
-        self.costs_nusd.append(row.cost_nusd)
-        if answer.status != 200:
-            self.refused.append(answer.body)
-        if answer.events:
-            return ScriptedResponse(stream(*[event.data for event in answer.events]))
-        return ScriptedResponse(whole(answer.body, answer.status))
+        if not is_for_summary(request):
+            return await super().send(request)
+        assert self._summaries is not None, "no summary was to be asked for"
+        self.asked.append(request)
+        return await self._summaries.send(request)
 
     def messages(self, number: int = -1) -> list[Any]:
         """Return the messages of a request that was sent, without cache marks."""
-        return without_marks(json.loads(self.sent[number])["messages"])
+        return without_marks(json.loads(self.bodies[number])["messages"])
 
 
 class HistoryScene(Scene):
@@ -169,5 +148,5 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
 def check_valid(dialect: Dialect, scene: HistoryScene) -> None:
     """Check that everything that was sent is what the provider takes."""
     assert scene.provider.refused == []
-    for number in range(len(scene.provider.sent)):
+    for number in range(len(scene.provider.bodies)):
         judge(dialect, scene.provider.messages(number))

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -13,46 +13,16 @@ from hypothesis import strategies as st
 from bursar.adapters.model_limits import load_model_limits
 from bursar.domain.ledger import CostBasis, Entry
 from bursar.domain.prompt import Block
-from bursar.double.calls import DoubleCall, DoubleOptions
-from bursar.double.provider import ProviderDouble, Provisions
-from bursar.ports import UpstreamRequest
+from bursar.double.models import ModelCatalogue
 from bursar.wire.dialects import DIALECTS
 from bursar.wire.memo import PieceMemo
-from scripted_world import Scene, ScriptedResponse, check_sums, stream, whole, world_data
+from double_upstream import DoubleUpstream
+from scripted_world import Scene, check_sums, whole
 
 NAMES = {"anthropic": "anthropic.messages", "openai": "openai.chat"}
-KEYS = {
-    "anthropic": {"x-api-key": "k", "anthropic-version": "2023-06-01"},
-    "openai": {"authorization": "Bearer k"},
-}
 MODELS = ("claude-sonnet-4-6", "claude-haiku-4-5", "gpt-4o", "gpt-6.1-sol")
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-class DoubleUpstream:
-    """The provider double as an upstream, on the scene's clock."""
-
-    def __init__(self, scene: Scene) -> None:
-        prices, rules, ratios = world_data()
-        has = Provisions(prices, rules, ratios, load_model_limits(), scene.world.tokenizer)
-        self._double = ProviderDouble(has, DoubleOptions())
-        self._scene = scene
-        self.bodies: list[bytes] = []
-        self.refused: list[bytes] = []
-        self.costs_nusd: list[int] = []
-
-    async def send(self, request: UpstreamRequest) -> ScriptedResponse:
-        path = request.path if request.path.startswith("/v1") else f"/v1{request.path}"
-        call = DoubleCall(path, KEYS[request.upstream], request.body)
-        answer, row = self._double.play(call, self._scene.clock.now())
-        self.bodies.append(request.body)
-        self.costs_nusd.append(row.cost_nusd)
-        if answer.status != 200:
-            self.refused.append(answer.body)
-        if answer.events:
-            return ScriptedResponse(stream(*[event.data for event in answer.events]))
-        return ScriptedResponse(whole(answer.body, answer.status))
 
 
 @dataclass
@@ -184,7 +154,10 @@ def run(
     model_talks: Sequence[tuple[str, int, int]], script: list[Step], mode: str
 ) -> tuple[Scene, DoubleUpstream, Any]:
     scene = Scene(whole({}), mode=mode)
-    upstream = DoubleUpstream(scene)
+    # Made-up conversations may outgrow a real window, which is no matter of theirs.
+    known = load_model_limits()
+    wide = [replace(limits, context_tokens=10**9) for name in NAMES.values() for limits in known.served(name)]
+    upstream = DoubleUpstream(scene, ModelCatalogue(wide))
     object.__setattr__(scene.world, "upstream", upstream)
     talking = [Talk(number, *made) for number, made in enumerate(model_talks)]
     return scene, upstream, asyncio.run(play(scene, talking, script))

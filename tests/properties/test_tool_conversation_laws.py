@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_exchange_laws import DoubleUpstream, blocks_of
+from test_exchange_laws import blocks_of
 
 from bursar.domain.ledger import CostBasis
 from bursar.policy.tool_results.codec import encode
+from double_upstream import DoubleUpstream
 from history_conversations import Call, Step, Turn, messages_of
 from scripted_world import Scene, check_sums, whole
 from wire_bodies import ANTHROPIC, OPENAI

@@ -33,7 +33,7 @@ async def play_turns(scene: HistoryScene, dialect: Dialect, turns: range) -> Non
 
 def breaks(scene: HistoryScene) -> int:
     """Return how many requests do not begin as the one before them."""
-    sent = [canonical(scene.provider.messages(n)) for n in range(len(scene.provider.sent))]
+    sent = [canonical(scene.provider.messages(n)) for n in range(len(scene.provider.bodies))]
     return sum(after[: len(before)] != before for before, after in pairwise(sent))
 
 
@@ -45,7 +45,7 @@ async def test_a_long_conversation_is_rewritten_in_rare_steps_and_stays_the_same
     await play_turns(scene, dialect, range(1, TURNS))
     check_valid(dialect, scene)
     assert 1 <= breaks(scene) <= TURNS // 10
-    assert len(scene.provider.sent[-1]) < len(json.dumps(talk(dialect, TURNS - 1))) / 2
+    assert len(scene.provider.bodies[-1]) < len(json.dumps(talk(dialect, TURNS - 1))) / 2
     for entry in scene.ledger.entries:
         assert entry.faults == ()
     assert sum(entry.shares.get(Technique.HISTORY, 0) for entry in scene.ledger.entries) > 0
@@ -159,7 +159,7 @@ async def test_bytes_stay_as_they_came(mode: str) -> None:
         body = json.dumps(talk(ANTHROPIC, turn)).encode()
         scene.clock.time_s += 20.0 if turn % 10 else 7_200.0
         await scene.play(body)
-        assert scene.provider.sent[-1] == body
+        assert scene.provider.bodies[-1] == body
     assert scene.provider.asked == []
     saved = sum(entry.would_save.get(Technique.HISTORY, 0) for entry in scene.ledger.entries)
     assert (saved > 0) == (mode == "observe")
@@ -202,7 +202,7 @@ async def test_where_no_price_is_known_only_the_limit_counts() -> None:
     scene = HistoryScene(HistoryOptions(tokens=2_000, limit=12_000), **unpriced)
     for turn in (20, 60):
         await scene.play(talk(ANTHROPIC, turn, model="claude-unheard-of"))
-    free, bounded = (len(json.loads(body)["messages"]) for body in scene.provider.sent)
+    free, bounded = (len(json.loads(body)["messages"]) for body in scene.provider.bodies)
     assert (free, bounded) == (41, 121)
     assert page(1) in str(scene.provider.messages(0))
     assert page(1) not in str(scene.provider.messages(1))

@@ -112,7 +112,7 @@ async def test_one_summary_serves_all_turns_up_to_the_next_step(dialect: Dialect
         await scene.play(discussion(dialect, turn))
     check_valid(dialect, scene)
     assert 1 <= len(scene.provider.asked) <= 4
-    sent = [canonical(scene.provider.messages(n)) for n in range(len(scene.provider.sent))]
+    sent = [canonical(scene.provider.messages(n)) for n in range(len(scene.provider.bodies))]
     breaks = sum(after[: len(before)] != before for before, after in pairwise(sent))
     assert breaks <= len(scene.provider.asked)
     for number, entry in enumerate(scene.ledger.entries):
@@ -260,7 +260,7 @@ async def test_a_client_that_leaves_during_the_summary_ends_the_call(
     assert entry.cost_nusd > 0
     assert entry.shares == {Technique.HISTORY: -entry.cost_nusd}
     assert set(entry.components) == {Component.ROUTING}
-    assert scene.provider.sent == []
+    assert scene.provider.bodies == []
     # The thread is not held up by what was left.
     scene.clock.time_s += 7_200.0
     await play_all(scene, 41)
