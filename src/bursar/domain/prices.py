@@ -4,7 +4,7 @@ A rate is an integer of nanodollars per million tokens, so that 0.30 USD per mil
 same `cost` prices what was billed, what a reservation must hold, and the baseline.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from operator import attrgetter
@@ -155,6 +155,11 @@ def cost(usage: Usage, price: Price, terms: Terms) -> tuple[CostLine, ...]:
     if usage.web_search or usage.web_fetch:
         lines += _tool_lines(usage, price)
     return tuple(lines)
+
+
+def total_nusd(lines: Iterable[CostLine]) -> int:
+    """Return the sum of cost lines."""
+    return sum([line.cost_nusd for line in lines])
 
 
 def rates_under(price: Price, terms: Terms, prompt_tokens: int) -> tuple[Rates, int]:

@@ -8,13 +8,12 @@ from bursar.cachemodel.outcome import CacheOutcome, uncached
 from bursar.cachemodel.rules import CacheRules
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import Technique
-from bursar.domain.prices import Price, Terms, cost
-from bursar.domain.usage import Usage
 from bursar.errors import UnpricedClass
+from bursar.exchange.bills import cost_under
 from bursar.exchange.cache_options import read_cache_options
 from bursar.exchange.call import Call
+from bursar.exchange.casing import cache_rules
 from bursar.exchange.engine import Engine
-from bursar.exchange.planning import cache_rules
 from bursar.exchange.versions import lay_out_version
 from bursar.wire.dialect import Answer
 
@@ -55,8 +54,8 @@ def price_avoided(engine: Engine, call: Call, answer: Answer) -> Avoided:
         return Avoided(None, {})
     terms = answer.terms or call.request.terms
     try:
-        baseline_nusd = _price(came, usage, price, terms)
-        warm_nusd = _price(_warm(layout, rules), usage, price, terms)
+        baseline_nusd = cost_under(came, usage.prompt_tokens, usage, price, terms)
+        warm_nusd = cost_under(_warm(layout, rules), usage.prompt_tokens, usage, price, terms)
     except UnpricedClass:
         return Avoided(None, {})
     own_nusd = min(baseline_nusd, warm_nusd) if call.policy.prefix_cache else baseline_nusd
@@ -71,18 +70,3 @@ def _warm(layout: Layout, rules: CacheRules | None) -> CacheOutcome:
         return uncached(tokens)
     read = tokens // rules.step_tokens * rules.step_tokens
     return CacheOutcome(read, {}, tokens - read, None, ())
-
-
-def _price(outcome: CacheOutcome, usage: Usage, price: Price, terms: Terms) -> int:
-    """Price a usage under another outcome of the provider's cache, in nusd.
-
-    Raises:
-        UnpricedClass: A class of it has no rate.
-    """
-    other = msgspec.structs.replace(
-        outcome.usage(usage.prompt_tokens, usage.output, usage.reasoning),
-        web_search=usage.web_search,
-        web_fetch=usage.web_fetch,
-        other=usage.other,
-    )
-    return sum([line.cost_nusd for line in cost(other, price, terms)])

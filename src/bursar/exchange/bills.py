@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from bursar.cachemodel.outcome import CacheOutcome
 from bursar.domain.ledger import CostBasis, Technique
-from bursar.domain.prices import CostLine, Terms
+from bursar.domain.prices import CostLine, Price, Terms, cost, total_nusd
 from bursar.domain.usage import Usage
 
 
@@ -43,6 +44,28 @@ def nothing_billed(terms: Terms) -> Bill:
 def unknown_cost(usage: Usage | None, terms: Terms) -> Bill:
     """Return the bill of an attempt that may have cost something, nobody knows what."""
     return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
+
+
+def cost_under(outcome: CacheOutcome, prompt_tokens: int, usage: Usage, price: Price, terms: Terms) -> int:
+    """Price a usage under another outcome of the provider's cache, in nusd.
+
+    Args:
+        outcome: What the cache makes of the prompt.
+        prompt_tokens: The prompt's tokens.
+        usage: What was used; of it only the prompt hangs on the cache.
+        price: The model's.
+        terms: What it is billed under.
+
+    Raises:
+        UnpricedClass: A class of it has no rate.
+    """
+    other = outcome.usage(prompt_tokens, usage.output, usage.reasoning)
+    if usage.web_search or usage.web_fetch or usage.other:
+        # What the provider's own tools cost does not hang on its cache.
+        other = msgspec.structs.replace(
+            other, web_search=usage.web_search, web_fetch=usage.web_fetch, other=usage.other
+        )
+    return total_nusd(cost(other, price, terms))
 
 
 # The less that is known, the further behind.

@@ -8,12 +8,12 @@ from bursar.cachemodel.outcome import CacheOutcome
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import CostBasis, Technique
 from bursar.domain.money import divide_half_even
-from bursar.domain.prices import CostLine, Price, Terms, cost
+from bursar.domain.prices import Price, Terms, cost, total_nusd
 from bursar.domain.prompt import ContentClass
 from bursar.domain.tokens import PER_MILLE
 from bursar.domain.usage import Usage
 from bursar.errors import UnpricedClass
-from bursar.exchange.bills import Bill, unknown_cost
+from bursar.exchange.bills import Bill, cost_under, unknown_cost
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.planning import Plan, Stage
@@ -58,7 +58,7 @@ def _most(call: Call, cost_nusd: int, usage: Usage, terms: Terms) -> int | None:
     if limit is None or call.price is None:
         return None
     most = cost(msgspec.structs.replace(usage, output=max(usage.output, limit)), call.price, terms)
-    return max(cost_nusd, _total(most))
+    return max(cost_nusd, total_nusd(most))
 
 
 def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
@@ -67,7 +67,7 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
         return unknown_cost(usage, terms)
     try:
         lines = cost(usage, call.price, terms)
-        cost_nusd = _total(lines)
+        cost_nusd = total_nusd(lines)
         otherwise = _Otherwise(call.price, plan, usage, terms, cost_nusd)
         stages, stages_nusd = plan.stages, otherwise.stages()
         would_save: dict[Technique, int] = {}
@@ -154,16 +154,8 @@ class _Otherwise(msgspec.Struct, frozen=True, gc=False):
         if layout is not sent and sent.total_tokens:
             # By our own counts of both prompts, in the provider's proportion.
             prompt_tokens = divide_half_even(prompt_tokens * layout.total_tokens, sent.total_tokens)
-        other = outcome.usage(prompt_tokens, usage.output, usage.reasoning)
-        if usage.web_search or usage.web_fetch:
-            # What the provider's own tools cost does not hang on its cache.
-            other = msgspec.structs.replace(other, web_search=usage.web_search, web_fetch=usage.web_fetch)
-        return _total(cost(other, self.price, self.terms))
+        return cost_under(outcome, prompt_tokens, usage, self.price, self.terms)
 
 
 def _same_bill(one: CacheOutcome, other: CacheOutcome) -> bool:
     return one.read_tokens == other.read_tokens and one.writes == other.writes
-
-
-def _total(lines: tuple[CostLine, ...]) -> int:
-    return sum([line.cost_nusd for line in lines])

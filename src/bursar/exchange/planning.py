@@ -9,40 +9,24 @@ import msgspec
 
 from bursar.cachemodel.outcome import CacheOutcome
 from bursar.cachemodel.prompts import CacheOptions
-from bursar.cachemodel.rules import CacheKind, CacheRules
+from bursar.cachemodel.rules import CacheRules
 from bursar.domain.decision import Decision
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import Technique
-from bursar.domain.prices import Price
-from bursar.domain.prompt import Mark, Role
+from bursar.domain.prompt import Mark
 from bursar.domain.tokens import PER_MILLE
 from bursar.effects import Effect
 from bursar.exchange.cache_options import CACHE_OPTIONS, read_cache_options, with_cache_mode
 from bursar.exchange.call import Call
+from bursar.exchange.casing import ACTING_MODES, Casing, cache_rules, learn
 from bursar.exchange.engine import Engine
-from bursar.exchange.history import Condensed, Material, condense
+from bursar.exchange.history import Condensed, condense
 from bursar.exchange.rewriting import rewrite_results
 from bursar.exchange.summarising import Summarised
 from bursar.exchange.versions import Version, lay_out_version, with_messages
-from bursar.policy.case import Case
-from bursar.policy.order import decide
-from bursar.policy.prefix_cache import is_cheaper
-from bursar.view.rhythm import Prior, Return
 from bursar.wire.dialect import Edits
 from bursar.wire.drafts import UNSEEN_MARKS
 from bursar.wire.output import OutputLimits, limit_output
-
-# Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
-# a lone question most likely is not. Worth two observations, and one.
-_LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
-_UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
-
-# To be wrong about an agent's first lone questions costs little either way, a write each; but a thread that
-# goes on loses more by what was not written than one-shot calls lose by what was.
-_TRIED_CALLS = 5
-
-# Modes in which techniques are asked, be it only to say what they would have saved.
-_ACTING_MODES = frozenset(("optimise", "observe"))
 
 
 class Stage(msgspec.Struct, frozen=True, gc=False):
@@ -99,8 +83,8 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     rules = cache_rules(engine, call)
     came = Version(call.request, lay_out_version(engine, call, call.request, b""))
     options = read_cache_options(call.request)
-    habit = _learn(engine, call, came.layout, rules)
-    case = _Casing(engine, call, rules, options, habit)
+    habit = learn(engine, call, came.layout, rules)
+    case = Casing(engine, call, rules, options, habit)
     content = yield from _prepare(engine, call, came, case)
     version, faults = content.version, content.faults
     decisions, more_faults = case.decide(version.layout)
@@ -155,9 +139,9 @@ class _Content(msgspec.Struct, frozen=True, gc=False):
     summary: Summarised | None = None
 
 
-def _prepare(engine: Engine, call: Call, came: Version, case: "_Casing") -> Generator[Effect, Any, _Content]:
+def _prepare(engine: Engine, call: Call, came: Version, case: Casing) -> Generator[Effect, Any, _Content]:
     """Take a call through the techniques that change its content."""
-    if call.mode not in _ACTING_MODES:
+    if call.mode not in ACTING_MODES:
         return _Content((), came)
     limited, faults = _limit_output(engine, call, came)
     shortened, more_faults = yield from _shorten(engine, call, limited)
@@ -238,8 +222,10 @@ def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, t
 
 def _within_reach(engine: Engine, call: Call, limits: OutputLimits) -> OutputLimits:
     """Leave out a limit that no answer of the model reaches: its provider would refuse to be asked for it."""
+    if limits.max_tokens is None:
+        return limits
     window = engine.windows.find(call.dialect.name, call.request.model)
-    if window is None or limits.max_tokens is None or limits.max_tokens < window.output_tokens_max:
+    if window is None or limits.max_tokens < window.output_tokens_max:
         return limits
     return msgspec.structs.replace(limits, max_tokens=None)
 
@@ -262,93 +248,6 @@ def _shorten(
         return (yield from with_messages(engine, call, came, messages, b"shortened")), ()
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
         return came, (Technique.TOOL_RESULTS.value,)
-
-
-class _Habit(msgspec.Struct, frozen=True, gc=False):
-    """What kind of call one is, for what may be expected after it."""
-
-    kind: tuple[str, str, bool, bool, bool]
-    prior: Prior
-
-
-def _learn(engine: Engine, call: Call, layout: Layout, rules: CacheRules | None) -> _Habit:
-    """Learn from a call's arrival, and say what kind of call it is."""
-    at_s = call.arrival.at_s
-    first = call.place.turn == 0
-    tools = bool(layout.tools_end)
-    begins = first and not any(piece.role is Role.ASSISTANT for piece in call.request.prompt.messages)
-    # Prompts that are too short for the cache say little about those that are not.
-    cacheable = rules is not None and layout.total_tokens >= rules.minimum_tokens
-    kind = (call.attribution.tenant, call.attribution.agent, begins, tools, cacheable)
-    engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
-    engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
-    lone = begins and not tools and engine.rhythm.arrivals(kind) > _TRIED_CALLS
-    return _Habit(kind, _UNLIKELY if lone else _LIKELY)
-
-
-class _Casing:
-    """Puts versions of one call before the techniques.
-
-    Args:
-        engine: What is known.
-        call: The call.
-        rules: How the model's cache behaves.
-        options: What the client said about caching as a whole.
-        habit: What kind of call it is.
-    """
-
-    def __init__(
-        self, engine: Engine, call: Call, rules: CacheRules | None, options: CacheOptions, habit: _Habit
-    ) -> None:
-        self._engine = engine
-        self._call = call
-        self._rules = rules
-        self._options = options
-        self._habit = habit
-        self._cache = engine.sent if call.mode == "optimise" else engine.planned
-        self._marks = call.policy.prefix_cache and call.mode in _ACTING_MODES
-
-    def decide(self, layout: Layout) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
-        """Let the techniques decide how a version is marked."""
-        rules, price = self._rules, self._call.price
-        if not self._marks or rules is None or price is None or layout.total_tokens < rules.minimum_tokens:
-            # No provider caches less than its minimum, however it is marked.
-            return (), ()
-        return decide(self._case(layout, rules, price))
-
-    def pays(self, shorter: Layout, longer: Layout) -> bool:
-        """Whether a shorter version is cheaper, with what the provider's cache holds of either."""
-        if shorter.total_tokens > longer.total_tokens:
-            return False
-        rules, price = self._rules, self._call.price
-        if rules is None or price is None:
-            return True
-        return is_cheaper(self._case(shorter, rules, price), self._case(longer, rules, price))
-
-    def material(self, shortened: Version, choose: Callable[[], Version]) -> Material:
-        """Return what there is before the history is rewritten."""
-        rules = self._rules
-        if rules is not None and rules.kind is CacheKind.ANTHROPIC:
-            # Nothing is cached there without a mark, ours or the client's.
-            rules = rules if self._marks or shortened.layout.marks else None
-        return Material(shortened, choose, rules, self._cache)
-
-    def _case(self, layout: Layout, rules: CacheRules, price: Price) -> Case:
-        engine, call, habit = self._engine, self._call, self._habit
-        at_s = call.arrival.at_s
-        return Case(
-            layout=layout,
-            options=self._options,
-            rules=rules,
-            rates=price.rates_for(layout.total_tokens),
-            thread=engine.rhythm.expect(habit.kind, habit.prior, at_s),
-            prefix=engine.prefixes.expect(layout, habit.prior, at_s),
-            system_varies=engine.prefixes.system_varies(layout),
-            agent=call.attribution.agent,
-            has_cache_key="prompt_cache_key" in call.request.fields,
-            cache=self._cache,
-            now_s=at_s,
-        )
 
 
 def _write(call: Call, version: Version, decisions: tuple[Decision, ...]) -> tuple[bytes, str | None]:
@@ -382,19 +281,3 @@ def _with_decisions(
         if decision.implicit is not None:
             options = CacheOptions(implicit=decision.implicit, ttl=options.ttl)
     return marks, options
-
-
-def cache_rules(engine: Engine, call: Call) -> CacheRules | None:
-    """Return the rules of a call's cache, its minimum in *our* tokens if the provider counts differently."""
-    rules = engine.rules.rules(call.request.model, call.arrival.at_s)
-    if rules is None:
-        return None
-    factor = engine.calibration.factor_per_mille(call.arrival.upstream, call.request.model)
-    if factor == PER_MILLE:
-        return rules
-    key = (rules.model, rules.starts, factor)
-    calibrated = engine.calibrated_rules.get(key)
-    if calibrated is None:
-        calibrated = rules.counted_by(factor)
-        engine.calibrated_rules.keep(key, calibrated)
-    return calibrated

@@ -1,0 +1,136 @@
+"""Versions of a call, as cases for the techniques: what is known of its kind, its model and the cache."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from bursar.cachemodel.prompts import CacheOptions
+from bursar.cachemodel.rules import CacheKind, CacheRules
+from bursar.domain.decision import Decision
+from bursar.domain.layout import Layout
+from bursar.domain.prices import Price
+from bursar.domain.prompt import Role
+from bursar.domain.tokens import PER_MILLE
+from bursar.exchange.call import Call
+from bursar.exchange.engine import Engine
+from bursar.exchange.history import Material
+from bursar.exchange.versions import Version
+from bursar.policy.case import Case
+from bursar.policy.order import decide
+from bursar.policy.prefix_cache import is_cheaper
+from bursar.view.rhythm import Prior, Return
+
+# Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
+# a lone question most likely is not. Worth two observations, and one.
+_LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
+_UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
+
+# To be wrong about an agent's first lone questions costs little either way, a write each; but a thread that
+# goes on loses more by what was not written than one-shot calls lose by what was.
+_TRIED_CALLS = 5
+
+# Modes in which techniques are asked, be it only to say what they would have saved.
+ACTING_MODES = frozenset(("optimise", "observe"))
+
+
+class Habit(msgspec.Struct, frozen=True, gc=False):
+    """What kind of call one is, for what may be expected after it."""
+
+    kind: tuple[str, str, bool, bool, bool]
+    prior: Prior
+
+
+def learn(engine: Engine, call: Call, layout: Layout, rules: CacheRules | None) -> Habit:
+    """Learn from a call's arrival, and say what kind of call it is."""
+    at_s = call.arrival.at_s
+    first = call.place.turn == 0
+    tools = bool(layout.tools_end)
+    begins = first and not any(piece.role is Role.ASSISTANT for piece in call.request.prompt.messages)
+    # Prompts that are too short for the cache say little about those that are not.
+    cacheable = rules is not None and layout.total_tokens >= rules.minimum_tokens
+    kind = (call.attribution.tenant, call.attribution.agent, begins, tools, cacheable)
+    engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
+    engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
+    lone = begins and not tools and engine.rhythm.arrivals(kind) > _TRIED_CALLS
+    return Habit(kind, _UNLIKELY if lone else _LIKELY)
+
+
+class Casing:
+    """Puts versions of one call before the techniques.
+
+    Args:
+        engine: What is known.
+        call: The call.
+        rules: How the model's cache behaves.
+        options: What the client said about caching as a whole.
+        habit: What kind of call it is.
+    """
+
+    def __init__(
+        self, engine: Engine, call: Call, rules: CacheRules | None, options: CacheOptions, habit: Habit
+    ) -> None:
+        self._engine = engine
+        self._call = call
+        self._rules = rules
+        self._options = options
+        self._habit = habit
+        self._cache = engine.sent if call.mode == "optimise" else engine.planned
+        self._marks = call.policy.prefix_cache and call.mode in ACTING_MODES
+
+    def decide(self, layout: Layout) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+        """Let the techniques decide how a version is marked."""
+        rules, price = self._rules, self._call.price
+        if not self._marks or rules is None or price is None or layout.total_tokens < rules.minimum_tokens:
+            # No provider caches less than its minimum, however it is marked.
+            return (), ()
+        return decide(self._case(layout, rules, price))
+
+    def pays(self, shorter: Layout, longer: Layout) -> bool:
+        """Whether a shorter version is cheaper, with what the provider's cache holds of either."""
+        if shorter.total_tokens > longer.total_tokens:
+            return False
+        rules, price = self._rules, self._call.price
+        if rules is None or price is None:
+            return True
+        return is_cheaper(self._case(shorter, rules, price), self._case(longer, rules, price))
+
+    def material(self, shortened: Version, choose: Callable[[], Version]) -> Material:
+        """Return what there is before the history is rewritten."""
+        rules = self._rules
+        if rules is not None and rules.kind is CacheKind.ANTHROPIC:
+            # Nothing is cached there without a mark, ours or the client's.
+            rules = rules if self._marks or shortened.layout.marks else None
+        return Material(shortened, choose, rules, self._cache)
+
+    def _case(self, layout: Layout, rules: CacheRules, price: Price) -> Case:
+        engine, call, habit = self._engine, self._call, self._habit
+        at_s = call.arrival.at_s
+        return Case(
+            layout=layout,
+            options=self._options,
+            rules=rules,
+            rates=price.rates_for(layout.total_tokens),
+            thread=engine.rhythm.expect(habit.kind, habit.prior, at_s),
+            prefix=engine.prefixes.expect(layout, habit.prior, at_s),
+            system_varies=engine.prefixes.system_varies(layout),
+            agent=call.attribution.agent,
+            has_cache_key="prompt_cache_key" in call.request.fields,
+            cache=self._cache,
+            now_s=at_s,
+        )
+
+
+def cache_rules(engine: Engine, call: Call) -> CacheRules | None:
+    """Return the rules of a call's cache, its minimum in *our* tokens if the provider counts differently."""
+    rules = engine.rules.rules(call.request.model, call.arrival.at_s)
+    if rules is None:
+        return None
+    factor = engine.calibration.factor_per_mille(call.arrival.upstream, call.request.model)
+    if factor == PER_MILLE:
+        return rules
+    key = (rules.model, rules.starts, factor)
+    calibrated = engine.calibrated_rules.get(key)
+    if calibrated is None:
+        calibrated = rules.counted_by(factor)
+        engine.calibrated_rules.keep(key, calibrated)
+    return calibrated
