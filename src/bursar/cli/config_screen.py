@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bursar.cli.tables import titled_table
 from bursar.settings import Settings
 from bursar.settings.explaining import Explanation, State, TechniqueInForce
 from bursar.settings.remarks import Remark
@@ -94,9 +94,7 @@ def show(
 
 
 def _table(title: str, techniques: Sequence[TechniqueInForce]) -> Table:
-    table = Table(
-        title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    table = titled_table(Text(title))
     table.add_column("technique", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("what it does", overflow="fold", ratio=3)

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bursar.cli.tables import percent, places_for, usd
+from bursar.cli.tables import percent, places_for, titled_table, usd
 from bursar.domain.attribution import DEFAULT
 from bursar.domain.money import usd_text
 from bursar.replay.diagnosis.findings import Finding
@@ -156,14 +155,7 @@ def _show_findings(screen: Console, findings: Sequence[Finding], cost_nusd: int,
         screen.print()
         return
     lost_nusd = _lost_nusd(findings)
-    table = Table(
-        title="Why the cache missed",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_footer=True,
-    )
+    table = titled_table("Why the cache missed", footer=True)
     table.add_column("lost", Text(usd(lost_nusd, places), style="bold"), justify="right", no_wrap=True)
     table.add_column("calls", justify="right", no_wrap=True)
     table.add_column("agent", "all", overflow="fold", max_width=20)
@@ -241,13 +233,7 @@ def _agent(tenant: str, agent: str) -> str:
 def _output_table(output: Sequence[AgentOutput]) -> Table:
     shown = output[:_AGENTS_SHOWN]
     places = places_for(agent.cost_nusd for agent in shown)
-    table = Table(
-        title="Who pays for output and reasoning",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = titled_table("Who pays for output and reasoning")
     table.add_column("agent", overflow="fold", max_width=30)
     for name in ("calls", "output", "cost", "reasoning", "cost", "of the agent's bill"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from fractions import Fraction
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from bursar.cli.tables import UNKNOWN, places_for, usd
+from bursar.cli.tables import UNKNOWN, places_for, titled_table, usd
 from bursar.domain.holdout import CONVERSATIONS_MIN, Comparison, decimal_text
 from bursar.domain.money import divide_half_even
 
@@ -17,13 +15,7 @@ def show_holdout(screen: Console, compared: Comparison | None) -> None:
     if compared is None:
         return
     groups = (compared.optimised, compared.held_out)
-    table = Table(
-        title="Conversations left as they came, beside the others",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = titled_table("Conversations left as they came, beside the others")
     table.add_column("", no_wrap=True)
     for name in ("optimised", "held out", "difference"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bursar.cli.holdout_screen import show_holdout
-from bursar.cli.tables import component_table, headline, percent, places_for, row_table, usd
+from bursar.cli.tables import component_table, headline, percent, places_for, row_table, titled_table, usd
 from bursar.domain.ledger import Technique
 from bursar.domain.money import divide_half_even, usd_text
 from bursar.domain.report import Report
@@ -100,14 +99,10 @@ def _impact_table(outcome: Outcome) -> Table:
     first_nusd = total.cost_nusd if watched else total.baseline_nusd
     last_nusd = steps[-1].after_nusd if steps else first_nusd
     places = places_for((first_nusd, last_nusd))
-    table = Table(
-        title=("What it would save" if watched else "What it saves")
+    table = titled_table(
+        ("What it would save" if watched else "What it saves")
         + (f", without {left_out}" if left_out else ""),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_footer=True,
+        footer=True,
     )
     table.add_column("technique", "all", no_wrap=True)
     table.add_column("before", usd(first_nusd, places), justify="right", no_wrap=True)

@@ -114,7 +114,7 @@ def component_table(total: Tally) -> Table:
     all_tokens = sum(total.component_tokens.values())
     all_nusd = sum(total.component_nusd.values())
     places = places_for((all_nusd,))
-    table = _table("Where the tokens went")
+    table = titled_table("Where the tokens went")
     table.add_column("component", no_wrap=True)
     for name in ("tokens", "share"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -139,7 +139,7 @@ def technique_table(total: Tally) -> Table:
     """Show what each technique saved, or would have where it only watched. It may be less than nothing."""
     watched = any(total.would_save.values())
     places = places_for((total.baseline_nusd, *total.would_save.values()))
-    table = _table("What saved it")
+    table = titled_table("What saved it")
     table.add_column("technique", no_wrap=True)
     for name in ("saved", "of as sent", *(("would have saved",) if watched else ())):
         table.add_column(name, justify="right", no_wrap=True)
@@ -164,7 +164,7 @@ def row_table(report: Report, width: int) -> Table:
             keys and amounts stay whole.
     """
     keys = [key.value for key in report.by]
-    table = _table(f"By {', '.join(keys)}")
+    table = titled_table(f"By {', '.join(keys)}")
     places = places_for(amount for row in report.rows for amount in (row.cost_nusd, row.baseline_nusd))
     rows = [[*map(_key_cell, row.keys), *_number_cells(row, places)] for row in report.rows]
     names = [*keys, *_NUMBER_COLUMNS]
@@ -243,8 +243,16 @@ def _printable(key: str) -> str:
     )
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+def titled_table(title: str | Text, *, footer: bool = False) -> Table:
+    """Return an empty table in the style of all commands."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_footer=footer,
+    )
 
 
 def _calls(count: int) -> str:

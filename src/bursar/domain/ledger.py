@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from bursar.domain.attribution import Attribution
-from bursar.domain.prices import CostLine, Terms
+from bursar.domain.prices import CostLine, Terms, total_nusd
 from bursar.domain.usage import Usage
 
 
@@ -104,7 +104,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
         """The sum of the lines, or None where the cost is unknown."""
         if self.basis is CostBasis.UNKNOWN:
             return None
-        return sum(line.cost_nusd for line in self.lines)
+        return total_nusd(self.lines)
 
 
 class ComponentShare(msgspec.Struct, frozen=True, gc=False):

@@ -66,8 +66,7 @@ class PromptCounter:
         Raises:
             BadRequest: The dialect cannot read it.
         """
-        reading = DIALECTS[dialect].read(raw, self._memo)
-        prompt = reading.finish(self._tokenizer.count(reading.texts) if reading.texts else ()).prompt
+        prompt = DIALECTS[dialect].read(raw, self._memo).counted(self._tokenizer.count).prompt
         layout = lay_out(prompt, scope=scope, ratios=self._ratios.ratios(body["model"]))
         # Scaling ends, not blocks, keeps a prefix's count what it is whatever follows.
         ends = tuple([self._skewed(end) for end in layout.ends])

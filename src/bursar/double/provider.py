@@ -12,7 +12,7 @@ from bursar.cachemodel.outcome import CacheOutcome
 from bursar.cachemodel.provider import ProviderCache
 from bursar.cachemodel.rules import CacheRuleBook, CacheRules
 from bursar.domain.price_book import PriceBook
-from bursar.domain.prices import cost
+from bursar.domain.prices import cost, total_nusd
 from bursar.domain.tokens import RatioBook
 from bursar.domain.usage import Usage
 from bursar.double.anthropic.face import AnthropicFace
@@ -136,7 +136,7 @@ class ProviderDouble:
         if answer.charge is not None:
             usage = _used(answer, events_sent)
             lines = cost(usage, answer.charge.price, answer.charge.terms)
-            cost_nusd = sum(line.cost_nusd for line in lines)
+            cost_nusd = total_nusd(lines)
         row = BillRow(
             number=answer.number,
             operation_id=answer.operation_id,

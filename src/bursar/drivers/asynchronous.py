@@ -33,7 +33,7 @@ from bursar.errors import StoreFailed, UpstreamFailed
 from bursar.exchange.headers import for_client
 from bursar.policy.response_cache import KeptAnswer
 from bursar.policy.tool_results.parts import Part
-from bursar.policy.tool_results.shortening import shorten
+from bursar.policy.tool_results.shortening import shorten_all
 from bursar.ports import (
     Client,
     Clock,
@@ -178,13 +178,10 @@ class CallDriver:
         return await counting
 
     async def _shorten(self, effect: Shorten) -> list[Part]:
-        if sum([len(job.text) for job in effect.jobs]) <= _SHORTEN_INLINE_CHARS:
-            return self._shorten_all(effect)
-        return await asyncio.to_thread(self._shorten_all, effect)
-
-    def _shorten_all(self, effect: Shorten) -> list[Part]:
         count = self._world.tokenizer.count
-        return [shorten(job, lambda text: count([text])[0]) for job in effect.jobs]
+        if sum([len(job.text) for job in effect.jobs]) <= _SHORTEN_INLINE_CHARS:
+            return shorten_all(effect.jobs, count)
+        return await asyncio.to_thread(shorten_all, effect.jobs, count)
 
     async def _keep(self, effect: Keep) -> bool:
         now_s = self._world.clock.now()

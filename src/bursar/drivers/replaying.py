@@ -25,7 +25,7 @@ from bursar.effects import (
     Times,
     Whole,
 )
-from bursar.policy.tool_results.shortening import shorten
+from bursar.policy.tool_results.shortening import shorten_all
 from bursar.ports import ContentKey, Tokenizer, UpstreamRequest
 
 Exchange = Generator[Effect, Any, Reply]
@@ -131,7 +131,7 @@ class ReplayDriver:
             case Count():
                 return self._tokenizer.count(effect.texts)
             case Shorten():
-                return [shorten(job, self._tokens) for job in effect.jobs]
+                return shorten_all(effect.jobs, self._tokenizer.count)
             case LookUp():
                 kept = self._content.get(effect.key)
                 return None if kept is None else kept.content
@@ -156,9 +156,6 @@ class ReplayDriver:
                 del self._content[effect.key]
 
         self._at(now_s + effect.ttl_s, forget)
-
-    def _tokens(self, text: str) -> int:
-        return self._tokenizer.count([text])[0]
 
     def _send(
         self, exchange: Exchange, player: Player, effect: Send, response: Response, now_s: float

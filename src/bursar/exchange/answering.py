@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bursar.domain.ledger import Entry, Status, Technique
+from bursar.domain.ledger import Status, Technique
 from bursar.effects import Effect, Ended, Join, Keep, Left, LookUp, Pause, Record, Reply, Share, Whole
 from bursar.exchange.avoided import Avoided, price_avoided
 from bursar.exchange.call import Call
@@ -164,11 +164,6 @@ def answer_kept(
         return Reply(200, {"content-type": "application/json", **own}, told.body)
     body = told.body + comment(own, entry.basis) + told.rest
     return Reply(200, {"content-type": "text/event-stream; charset=utf-8", **own}, body)
-
-
-def entry_of_left(call: Call) -> Entry:
-    """Return the entry of a call whose client left before anything was sent."""
-    return write_unsent(call, Status.ABORTED, 499, call.arrival.at_s)
 
 
 def _tell(engine: Engine, call: Call, kept: KeptAnswer) -> Told | None:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import Component, ComponentShare
 from bursar.domain.money import share_out
-from bursar.domain.prices import CostLine
+from bursar.domain.prices import CostLine, total_nusd
 from bursar.domain.prompt import BlockKind, Piece, Role
 from bursar.domain.usage import TokenClass, Usage
 
@@ -121,7 +121,7 @@ def share_components(
         Tokens by class and cost per component. Both add up exactly to `usage` and `lines`.
     """
     if routing:
-        cost_nusd = None if lines is None else sum([line.cost_nusd for line in lines])
+        cost_nusd = None if lines is None else total_nusd(lines)
         return {Component.ROUTING: ComponentShare(usage.tokens(), cost_nusd)}
     parts = _parts_of_prompt(Split(layout), usage)
     if usage.output:

@@ -125,6 +125,11 @@ def write_unsent(call: Call, status: Status, http_status: int, ended_at_s: float
     )
 
 
+def write_left(call: Call) -> Entry:
+    """Write the entry of a call whose client left before anything was sent."""
+    return write_unsent(call, Status.ABORTED, _CLIENT_LEFT, call.arrival.at_s)
+
+
 def write_left_summarising(call: Call, plan: Plan, summary: Summarised) -> Entry:
     """Write the entry of a call whose client left while a summary was written; that may have cost."""
     ended_at_s = summary.sent.times.ended_at_s

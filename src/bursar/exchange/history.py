@@ -198,9 +198,7 @@ class _Work:
         return known if end == known.head.size_bytes else None
 
     def _pieces(self) -> tuple[Piece, ...]:
-        """Return what the array of messages holds: at OpenAI the system messages too."""
-        prompt = self._material.shortened.request.prompt
-        return prompt.system + prompt.messages if self._conversation.front else prompt.messages
+        return self._material.shortened.request.array_pieces
 
     def _apply(self, held: Held) -> Generator[Effect, Any, _Stand]:
         """Apply a step to the shortened version."""

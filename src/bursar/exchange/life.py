@@ -8,22 +8,25 @@ import msgspec
 from bursar.domain.ledger import Entry
 from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
 from bursar.errors import BadRequest, UnpricedModel
-from bursar.exchange.answering import answer_kept, entry_of_left, find_answer, keep_and_share, takes_part
+from bursar.exchange.answering import answer_kept, find_answer, keep_and_share, takes_part
 from bursar.exchange.arrival import Arrival, asks_mode, attribute, chosen_mode, is_held_out
 from bursar.exchange.bills import Bill, nothing_billed, unknown_cost
 from bursar.exchange.call import Call
 from bursar.exchange.costing import bill_estimated, bill_reported
 from bursar.exchange.engine import Engine
-from bursar.exchange.entries import settle, write_entry, write_left_summarising
+from bursar.exchange.entries import settle, write_entry, write_left, write_left_summarising
 from bursar.exchange.headers import for_client
 from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.replies import fault_reply, own_headers, refusal, reply_to
 from bursar.exchange.sending import Dispatch, Sending, send
+from bursar.exchange.versions import finish_reading
 from bursar.policy.response_cache import CacheUse
 from bursar.wire.dialect import Answer, Dialect, Fault
 from bursar.wire.dialects import DIALECTS
 
 Life = Generator[Effect, Any, Reply]
+
+_LEFT = Fault(499, "api_error", "the client closed the connection")
 
 
 def live(engine: Engine, arrival: Arrival) -> Life:
@@ -46,8 +49,8 @@ def live(engine: Engine, arrival: Arrival) -> Life:
     cache = CacheUse.OFF
     if finding is not None:
         if finding.left:
-            yield Record(entry_of_left(call))
-            return refusal(dialect, arrival, Fault(499, "api_error", "the client closed the connection"))
+            yield Record(write_left(call))
+            return refusal(dialect, arrival, _LEFT)
         if finding.told is not None:
             return (yield from answer_kept(engine, call, finding, finding.told, own))
         cache = finding.use
@@ -56,7 +59,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
     summary = plan.summary
     if summary is not None and isinstance(summary.sent, Aborted):
         yield Record(write_left_summarising(call, plan, summary), cache)
-        return refusal(dialect, arrival, Fault(499, "api_error", "the client closed the connection"))
+        return refusal(dialect, arrival, _LEFT)
     if plan.max_tokens is not None:
         own["x-bursar-max-tokens"] = str(plan.max_tokens)
     dispatch = Dispatch(
@@ -106,9 +109,7 @@ def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effec
     """
     options = engine.options
     mode = chosen_mode(arrival.headers, options.mode)
-    reading = dialect.read(arrival.body, engine.memo)
-    counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
-    request = reading.finish(counts)
+    request = yield from finish_reading(dialect.read(arrival.body, engine.memo))
     attribution = attribute(arrival.headers, request.user)
     price = engine.prices.price(request.model, arrival.at_s)
     if price is None and not options.admit_unpriced:

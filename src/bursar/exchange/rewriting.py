@@ -1,7 +1,7 @@
 """Tool results as they are sent: shortened once, on entry, and the same bytes at every later turn.
 
-What a conversation's messages came to is remembered by their raw bytes, so that a turn costs its new
-results only; each shortened text is remembered too, for branches and for equal results elsewhere.
+What a conversation's messages came to is remembered by their pieces, so that a turn costs its new results
+only; each shortened text is remembered too, for branches and for equal results elsewhere.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from bursar.policy.tool_results.parts import Part
 from bursar.policy.tool_results.references import Earlier, refer
 from bursar.policy.tool_results.shortening import Job
 from bursar.ports import ContentKey, ContentKind
+from bursar.wire import raw_json
 from bursar.wire.results import ResultText, read_call_names, read_result_texts, write_result_texts
 
 RESULT_TTL_S = 24 * 3600.0
@@ -182,14 +183,12 @@ class _Work:
     """
 
     def __init__(self, call: Call, policy: ToolResultPolicy, *, references: bool) -> None:
-        request, prompt = call.request, call.request.prompt
+        request = call.request
         self._dialect = call.dialect.name
         self._tenant = call.attribution.tenant
         self._array = request.fields["messages"]
         self._ends = request.piece_ends["messages"]
-        # OpenAI's system messages stand in the same array.
-        in_array = len(self._ends) == len(prompt.messages)
-        self.pieces = prompt.messages if in_array else prompt.system + prompt.messages
+        self.pieces = request.array_pieces
         self._policy = policy
         self._references = references
         self._tools: dict[str, str] = {}
@@ -276,6 +275,4 @@ class _Work:
         return Job(text.text, limits, way_to_full(self._tenant, text.text))
 
     def _element(self, number: int) -> bytes:
-        # Between elements there is nothing but white space and a comma.
-        start = self._array.index(b"{", self._ends[number - 1] if number else 0)
-        return self._array[start : self._ends[number]]
+        return raw_json.element(self._array, self._ends, number)

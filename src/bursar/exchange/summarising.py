@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from bursar.domain.ledger import CostBasis
-from bursar.domain.prices import Price, Terms, cost
+from bursar.domain.prices import Price, Terms, cost, total_nusd
 from bursar.domain.prompt import ContentClass
 from bursar.domain.usage import Usage
 from bursar.effects import Count, Effect, Send, Sent, Unreachable, Whole
@@ -179,8 +179,7 @@ def _priced(summariser: Summariser, usage: Usage, most: Usage, terms: Terms, bas
     """Price a usage, and the most that it can have been."""
     try:
         lines = cost(usage, summariser.price, terms)
-        most_nusd = sum([line.cost_nusd for line in cost(most, summariser.price, terms)])
+        most_nusd = total_nusd(cost(most, summariser.price, terms))
     except UnpricedClass:
         return unknown_cost(usage, terms)
-    cost_nusd = sum([line.cost_nusd for line in lines])
-    return Bill(usage, terms, lines, cost_nusd, basis, most_nusd, 0)
+    return Bill(usage, terms, lines, total_nusd(lines), basis, most_nusd, 0)

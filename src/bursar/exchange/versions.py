@@ -9,7 +9,7 @@ from bursar.domain.layout import Layout, lay_out
 from bursar.effects import Count, Effect
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
-from bursar.wire.dialect import Request
+from bursar.wire.dialect import Reading, Request
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +22,12 @@ class Version(msgspec.Struct, frozen=True, gc=False):
 
     request: Request
     layout: Layout
+
+
+def finish_reading(reading: Reading) -> Generator[Effect, Any, Request]:
+    """Return the request that was read; texts that are new are counted first."""
+    counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
+    return reading.finish(counts)
 
 
 def with_messages(
@@ -39,9 +45,7 @@ def with_messages(
     Yields:
         The counting of texts that are new.
     """
-    reading = call.dialect.reread(version.request, messages, engine.memo)
-    counts: list[int] = (yield Count(reading.texts)) if reading.texts else []
-    request = reading.finish(counts)
+    request = yield from finish_reading(call.dialect.reread(version.request, messages, engine.memo))
     return Version(request, lay_out_version(engine, call, request, name))
 
 

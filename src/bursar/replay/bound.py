@@ -71,8 +71,7 @@ class Bound:
         self._optimum.add(PromptCall(at_s, begins_at_s, prefixes, rules, rates, factor))
 
     def _read(self, dialect: str, body: bytes) -> Request:
-        reading = DIALECTS[dialect].read(body, self._memo)
-        return reading.finish(self._tokenizer.count(reading.texts) if reading.texts else ())
+        return DIALECTS[dialect].read(body, self._memo).counted(self._tokenizer.count)
 
     def _shorten(self, request: Request) -> bytes | None:
         """Return a request's body with its tool results written shorter without loss; None for no change."""

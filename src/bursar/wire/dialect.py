@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from bursar.domain.prices import Terms
-from bursar.domain.prompt import Mark, Place, Prompt
+from bursar.domain.prompt import Mark, Piece, Place, Prompt
 from bursar.domain.usage import Usage
 from bursar.wire.memo import PieceMemo
 
@@ -41,6 +41,13 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     piece_ends: Mapping[str, Sequence[int]] = msgspec.field(default_factory=dict[str, Sequence[int]])
     features: frozenset[str] = frozenset()
 
+    @property
+    def array_pieces(self) -> tuple[Piece, ...]:
+        """The pieces of the array `messages`: at OpenAI the system messages stand there too."""
+        prompt = self.prompt
+        in_array = len(self.piece_ends["messages"]) == len(prompt.messages)
+        return prompt.messages if in_array else prompt.system + prompt.messages
+
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """A request body that was parsed, but whose new texts are yet to be counted.
@@ -53,6 +60,10 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
     texts: Sequence[str]
     finish: Callable[[Sequence[int]], Request]
+
+    def counted(self, count: Callable[[Sequence[str]], Sequence[int]]) -> Request:
+        """Return the request, its new texts counted by `count` (`Tokenizer.count`)."""
+        return self.finish(count(self.texts) if self.texts else ())
 
 
 class Edits(msgspec.Struct, frozen=True, gc=False):

@@ -116,6 +116,18 @@ def element_ends(array: bytes) -> list[int]:
     return ends
 
 
+def element(array: bytes, ends: Sequence[int], number: int) -> bytes:
+    """Return one element of an array of objects.
+
+    Args:
+        array: Its raw JSON.
+        ends: Where each element ends in it.
+        number: Which one, from 0.
+    """
+    # Between elements there is nothing but white space and a comma.
+    return array[array.index(b"{", ends[number - 1] if number else 0) : ends[number]]
+
+
 def read_text(value: Slice, place: str) -> str:
     """Read a string."""
     try:

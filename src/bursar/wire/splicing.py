@@ -35,9 +35,8 @@ def splice_elements(
     parts: list[bytes] = []
     done = 0
     for number in sorted(numbers):
-        # Between elements there is nothing but white space and a comma.
-        start = array.index(b"{", ends[number - 1] if number else 0)
-        parts += (array[done:start], write(number, array[start : ends[number]]))
+        element = raw.element(array, ends, number)
+        parts += (array[done : ends[number] - len(element)], write(number, element))
         done = ends[number]
     parts.append(array[done:])
     return b"".join(parts)

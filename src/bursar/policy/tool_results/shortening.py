@@ -1,6 +1,6 @@
 """One text of a tool's result, made shorter as its agent's settings say."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -21,6 +21,16 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     text: str
     limits: Limits | None = None
     handle: str = ""
+
+
+def shorten_all(jobs: Sequence[Job], count: Callable[[Sequence[str]], Sequence[int]]) -> list[Part]:
+    """Shorten texts, each as its job says.
+
+    Args:
+        jobs: What to do.
+        count: Returns the tokens of each text (`Tokenizer.count`).
+    """
+    return [shorten(job, lambda text: count([text])[0]) for job in jobs]
 
 
 def shorten(job: Job, count: Callable[[str], int]) -> Part:

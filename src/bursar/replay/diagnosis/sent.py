@@ -115,8 +115,7 @@ class SentCache:
         Raises:
             BadRequest: No provider could take it.
         """
-        reading = DIALECTS[call.dialect].read(call.body, self._memo)
-        return reading.finish(self._tokenizer.count(reading.texts) if reading.texts else ())
+        return DIALECTS[call.dialect].read(call.body, self._memo).counted(self._tokenizer.count)
 
     def send(self, call: RecordedCall, request: Request, known: Layout | None) -> SentCall:
         """Send a call.

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from bursar.domain.prompt import BlockKind, Role
+from bursar.wire import raw_json as raw
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -96,9 +97,4 @@ def split(array: bytes, ends: Sequence[int], start: int, stop: int) -> list[byte
         start: The first element,
         stop: and the one behind the last.
     """
-    elements: list[bytes] = []
-    for number in range(start, stop):
-        # Between elements there is nothing but white space and a comma.
-        begin = array.index(b"{", ends[number - 1] if number else 0)
-        elements.append(array[begin : ends[number]])
-    return elements
+    return [raw.element(array, ends, number) for number in range(start, stop)]
