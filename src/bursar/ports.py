@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from bursar.domain.ledger import Entry
+from bursar.domain.reservations import Counter, Ended, Exceeded, Held, Level, Reservation, Throttled
 from bursar.policy.response_cache import CacheUse
 
 
@@ -212,4 +213,62 @@ class OperationIds(Protocol):
 
     def new(self) -> str:
         """Return an id that was never given before, anywhere."""
+        ...
+
+
+class BudgetStore(Protocol):
+    """Where reservations are held. Every method is one atomic step over all counters that it touches.
+
+    Raises, all methods alike:
+        StoreFailed: The store could not be asked, or did not answer; the step may have happened. Asking
+            again is safe.
+    """
+
+    async def reserve(self, reservation: Reservation, now_s: float) -> Held | Exceeded | Throttled | Ended:
+        """Hold all that a call asks for, or nothing.
+
+        Holding the same reservation again changes nothing. One that has ended, or whose end was asked for
+        before it came, is not held: `Ended`.
+        """
+        ...
+
+    async def extend(self, reservation: Reservation, now_s: float) -> Held | Exceeded | Ended:
+        """Hold more for a call: its demands' amounts are the new totals, never less than before.
+
+        The counters are the same as before, in the same order.
+        """
+        ...
+
+    async def settle(self, reservation: Reservation, amounts: Sequence[int], now_s: float) -> Ended:
+        """Count what a call really took, in the place of what was held for it.
+
+        What is not held, because the store was down or forgot it, is counted all the same; an amount beyond
+        what was held is counted whole. What was presumed before is corrected to what was really taken:
+        that end counts as the first.
+
+        Args:
+            reservation: The call's.
+            amounts: What it took of each demand's counter, in order.
+            now_s: The time.
+        """
+        ...
+
+    async def release(self, reservation: Reservation, now_s: float) -> Ended:
+        """End a reservation of which nothing was taken. One that comes later under its id is not held."""
+        ...
+
+    async def renew(self, reservation_ids: Sequence[str], ttl_s: int, now_s: float) -> frozenset[str]:
+        """Hold reservations for longer. Returns those that are not held any more."""
+        ...
+
+    async def sweep(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
+        """End what was left behind at the held amounts, as presumed. Returns what ended so, now."""
+        ...
+
+    async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
+        """Return how counters stand; one that holds nothing stands at zero."""
+        ...
+
+    async def correct(self, counter: Counter, settled: int, now_s: float) -> Level:
+        """Set what a counter has settled, by the ledger's word. Returns how it stood before."""
         ...
