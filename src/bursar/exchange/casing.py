@@ -40,6 +40,22 @@ class Habit(msgspec.Struct, frozen=True, gc=False):
     prior: Prior
 
 
+class _Outlook(msgspec.Struct, frozen=True, gc=False):
+    """What may be expected after a version of a call.
+
+    Attributes:
+        front: Names its tools and system text.
+        thread: How likely the thread's next call is.
+        prefix: How likely a new thread with the same front is.
+        system_varies: Whether its tools come with other system texts too.
+    """
+
+    front: bytes
+    thread: Return
+    prefix: Return
+    system_varies: bool
+
+
 def learn(engine: Engine, call: Call, layout: Layout, rules: CacheRules | None) -> Habit:
     """Learn from a call's arrival, and say what kind of call it is."""
     at_s = call.arrival.at_s
@@ -74,6 +90,7 @@ class Casing:
         self._rules = rules
         self._options = options
         self._habit = habit
+        self._outlook: _Outlook | None = None
         self._cache = engine.sent if call.mode == "optimise" else engine.planned
         self._marks = call.policy.prefix_cache and call.mode in ACTING_MODES
 
@@ -90,7 +107,8 @@ class Casing:
         if shorter.total_tokens > longer.total_tokens:
             return False
         rules, price = self._rules, self._call.price
-        if rules is None or price is None:
+        if rules is None or price is None or longer.total_tokens < rules.minimum_tokens:
+            # Nothing is kept of either.
             return True
         return is_cheaper(self._case(shorter, rules, price), self._case(longer, rules, price))
 
@@ -103,21 +121,36 @@ class Casing:
         return Material(shortened, choose, rules, self._cache)
 
     def _case(self, layout: Layout, rules: CacheRules, price: Price) -> Case:
-        engine, call, habit = self._engine, self._call, self._habit
-        at_s = call.arrival.at_s
+        call, outlook = self._call, self._look_ahead(layout)
         return Case(
             layout=layout,
             options=self._options,
             rules=rules,
             rates=price.rates_for(layout.total_tokens),
-            thread=engine.rhythm.expect(habit.kind, habit.prior, at_s),
-            prefix=engine.prefixes.expect(layout, habit.prior, at_s),
-            system_varies=engine.prefixes.system_varies(layout),
+            thread=outlook.thread,
+            prefix=outlook.prefix,
+            system_varies=outlook.system_varies,
             agent=call.attribution.agent,
             has_cache_key="prompt_cache_key" in call.request.fields,
             cache=self._cache,
-            now_s=at_s,
+            now_s=call.arrival.at_s,
         )
+
+    def _look_ahead(self, layout: Layout) -> _Outlook:
+        """Say what may be expected after the call; for versions with the same front, that is the same."""
+        front = layout.chain[layout.system_end - 1] if layout.system_end else b""
+        known = self._outlook
+        if known is not None and known.front == front:
+            return known
+        engine, habit, at_s = self._engine, self._habit, self._call.arrival.at_s
+        outlook = _Outlook(
+            front,
+            engine.rhythm.expect(habit.kind, habit.prior, at_s),
+            engine.prefixes.expect(layout, habit.prior, at_s),
+            engine.prefixes.system_varies(layout),
+        )
+        self._outlook = outlook
+        return outlook
 
 
 def cache_rules(engine: Engine, call: Call) -> CacheRules | None:
