@@ -47,6 +47,16 @@ class OutputPolicy(msgspec.Struct, frozen=True):
         return self.by_task.get(task, self.limits)
 
 
+class StablePrefixPolicy(msgspec.Struct, frozen=True):
+    """How prompts that begin alike are made to begin the same for the provider's cache.
+
+    Attributes:
+        split: Whether a text may be sent as two blocks, where what earlier calls began with ends.
+    """
+
+    split: bool = True
+
+
 class AgentPolicy(msgspec.Struct, frozen=True):
     """Everything that is set for one agent.
 
@@ -56,6 +66,7 @@ class AgentPolicy(msgspec.Struct, frozen=True):
         history: When and how a long history is rewritten.
         output: What its model may write.
         response_cache: Which of its calls may be answered from the response cache.
+        stable_prefix: How its prompts are made to begin the same.
     """
 
     prefix_cache: bool = True
@@ -63,6 +74,7 @@ class AgentPolicy(msgspec.Struct, frozen=True):
     history: HistoryOptions = HistoryOptions()
     output: OutputPolicy = OutputPolicy()
     response_cache: ResponseCacheOptions = ResponseCacheOptions()
+    stable_prefix: StablePrefixPolicy = StablePrefixPolicy()
 
     def without(self, technique: Technique) -> "AgentPolicy":
         """Return the policy with a technique off. Those that no policy governs change nothing."""

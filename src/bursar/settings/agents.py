@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bursar.policy.agent import AgentPolicy, OutputPolicy, PolicyBook, ToolResultPolicy
+from bursar.policy.agent import AgentPolicy, OutputPolicy, PolicyBook, StablePrefixPolicy, ToolResultPolicy
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
@@ -133,6 +133,17 @@ class PrefixCache(Section):
     enabled: bool | None = None
 
 
+class StablePrefix(Section):
+    """`stable_prefix`: prompts that begin alike are made to begin the same for the provider's cache.
+
+    Attributes:
+        split: Whether a text may be sent as two blocks, where what earlier calls began with ends; default
+            true.
+    """
+
+    split: bool | None = None
+
+
 class AgentSection(Section):
     """One of the tables.
 
@@ -150,6 +161,7 @@ class AgentSection(Section):
     tool_results: ToolResults = ToolResults()
     response_cache: ResponseCache = ResponseCache()
     prefix_cache: PrefixCache = PrefixCache()
+    stable_prefix: StablePrefix = StablePrefix()
 
     @property
     def bounds_history(self) -> bool:
@@ -179,6 +191,7 @@ class AgentSection(Section):
             ),
             output=_output(self),
             response_cache=_response_cache(self.response_cache),
+            stable_prefix=StablePrefixPolicy(**self.stable_prefix.model_dump(exclude_none=True)),
         )
 
 

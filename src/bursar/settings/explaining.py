@@ -19,7 +19,7 @@ _KEYS: dict[Technique, tuple[str, ...]] = {
     Technique.OUTPUT: ("max_output_tokens", "output."),
     Technique.TOOL_RESULTS: ("tool_results.",),
     Technique.HISTORY: ("history_tokens", "history_limit", "history."),
-    Technique.PREFIX_CACHE: ("prefix_cache.",),
+    Technique.PREFIX_CACHE: ("prefix_cache.", "stable_prefix."),
 }
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -182,4 +182,5 @@ def _defaults() -> dict[str, object]:
         "history.summary_tokens_max": history.summary_tokens_max,
         "history.pinned": list(history.pinned),
         "prefix_cache.enabled": policy.prefix_cache,
+        "stable_prefix.split": policy.stable_prefix.split,
     }

@@ -24,7 +24,7 @@ def meaning_of(technique: Technique, policy: AgentPolicy) -> str:
         case Technique.OUTPUT:
             return _output(policy.output)
         case Technique.PREFIX_CACHE:
-            return "cache marks set where they pay" if policy.prefix_cache else "only the client's own marks"
+            return _prefix_cache(policy)
         case _:
             return "not set per agent"
 
@@ -84,6 +84,15 @@ def _history(options: HistoryOptions) -> str:
 def _output(policy: OutputPolicy) -> str:
     parts = [_written(policy.limits)]
     parts += [f"task {name}: {_written(limits)}" for name, limits in policy.by_task.items()]
+    return "; ".join(parts)
+
+
+def _prefix_cache(policy: AgentPolicy) -> str:
+    if not policy.prefix_cache:
+        return "only the client's own marks"
+    parts = ["cache marks set where they pay"]
+    if policy.stable_prefix.split:
+        parts.append("a text that begins as earlier ones did is sent as two blocks where that pays")
     return "; ".join(parts)
 
 

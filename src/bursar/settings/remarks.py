@@ -110,6 +110,8 @@ def _why_idle(key: str, policy: AgentPolicy) -> str:
         return "without history.summary_model"
     if table == "response_cache" and name != "enabled" and not policy.response_cache.enabled:
         return "without response_cache.enabled"
+    if key == "stable_prefix.split" and policy.stable_prefix.split and not policy.prefix_cache:
+        return "without prefix_cache.enabled, since a text is split only to be marked"
     return _why_results_idle(name, policy) if table == "tool_results" else ""
 
 
