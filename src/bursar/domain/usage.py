@@ -65,21 +65,19 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     other: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        # An integer's sign survives a bitwise or: of all of them together, at a fraction of the time.
         if (
-            min(
-                self.input,
-                self.cache_read,
-                self.cache_write_5m,
-                self.cache_write_30m,
-                self.cache_write_1h,
-                self.cache_write_12h,
-                self.output,
-                self.reasoning,
-                self.web_search,
-                self.web_fetch,
-            )
-            < 0
-        ):
+            self.input
+            | self.cache_read
+            | self.cache_write_5m
+            | self.cache_write_30m
+            | self.cache_write_1h
+            | self.cache_write_12h
+            | self.output
+            | self.reasoning
+            | self.web_search
+            | self.web_fetch
+        ) < 0:
             counts = msgspec.structs.asdict(self)
             negative = [name for name, n in counts.items() if name != "other" and n < 0]
             raise BadUsage(f"negative count of {', '.join(negative)} in {self}")

@@ -46,18 +46,13 @@ def unknown_cost(usage: Usage | None, terms: Terms) -> Bill:
     return Bill(usage, terms, (), None, CostBasis.UNKNOWN, None, None)
 
 
-def cost_under(outcome: CacheOutcome, prompt_tokens: int, usage: Usage, price: Price, terms: Terms) -> int:
-    """Price a usage under another outcome of the provider's cache, in nusd.
+def usage_under(outcome: CacheOutcome, prompt_tokens: int, usage: Usage) -> Usage:
+    """Return a usage under another outcome of the provider's cache.
 
     Args:
         outcome: What the cache makes of the prompt.
         prompt_tokens: The prompt's tokens.
         usage: What was used; of it only the prompt hangs on the cache.
-        price: The model's.
-        terms: What it is billed under.
-
-    Raises:
-        UnpricedClass: A class of it has no rate.
     """
     other = outcome.usage(prompt_tokens, usage.output, usage.reasoning)
     if usage.web_search or usage.web_fetch or usage.other:
@@ -65,7 +60,16 @@ def cost_under(outcome: CacheOutcome, prompt_tokens: int, usage: Usage, price: P
         other = msgspec.structs.replace(
             other, web_search=usage.web_search, web_fetch=usage.web_fetch, other=usage.other
         )
-    return total_nusd(cost(other, price, terms))
+    return other
+
+
+def cost_under(outcome: CacheOutcome, prompt_tokens: int, usage: Usage, price: Price, terms: Terms) -> int:
+    """Price a usage under another outcome of the provider's cache (`usage_under`), in nusd.
+
+    Raises:
+        UnpricedClass: A class of it has no rate.
+    """
+    return total_nusd(cost(usage_under(outcome, prompt_tokens, usage), price, terms))
 
 
 # The less that is known, the further behind.

@@ -13,7 +13,7 @@ from bursar.domain.prompt import ContentClass
 from bursar.domain.tokens import PER_MILLE
 from bursar.domain.usage import Usage
 from bursar.errors import UnpricedClass
-from bursar.exchange.bills import Bill, cost_under, unknown_cost
+from bursar.exchange.bills import Bill, unknown_cost, usage_under
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.planning import Plan, Stage
@@ -154,7 +154,8 @@ class _Otherwise(msgspec.Struct, frozen=True, gc=False):
         if layout is not sent and sent.total_tokens:
             # By our own counts of both prompts, in the provider's proportion.
             prompt_tokens = divide_half_even(prompt_tokens * layout.total_tokens, sent.total_tokens)
-        return cost_under(outcome, prompt_tokens, usage, self.price, self.terms)
+        other = usage_under(outcome, prompt_tokens, usage)
+        return self.cost_nusd if other == usage else total_nusd(cost(other, self.price, self.terms))
 
 
 def _same_bill(one: CacheOutcome, other: CacheOutcome) -> bool:
