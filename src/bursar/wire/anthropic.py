@@ -55,14 +55,7 @@ class AnthropicMessages:
         fields = {name: bytes(value) for name, value in raw.read_body(body).items()}
         head = _read_head(fields)
         reader = PieceReader(memo)
-        tools = fields.get("tools", raw.NULL)
-        if tools != raw.NULL:
-            reader.take(tools, "tools", _TOOL_TAG, read_tool)
-        system = fields.get("system", raw.NULL)
-        if system.startswith(b'"'):
-            reader.take_one(system, "system", _SYSTEM_TEXT_TAG, read_system_text)
-        elif system != raw.NULL:
-            reader.take(system, "system", _SYSTEM_TAG, read_system_block)
+        _take_front(reader, fields)
         messages = raw.required(fields, "messages", "")
         if not reader.take(messages, "messages", _MESSAGE_TAG, read_message):
             raise BadRequest("at least one message is required", place="messages")
@@ -97,13 +90,24 @@ class AnthropicMessages:
 
     def reread(self, request: Request, messages: bytes, memo: PieceMemo) -> Reading:
         """Read a request with other messages; see `Dialect.reread`."""
+        return self.reread_fields(request, {"messages": messages}, memo)
+
+    def reread_fields(self, request: Request, fields: Mapping[str, bytes], memo: PieceMemo) -> Reading:
+        """Read a request with other tools, system blocks or messages; see `Dialect.reread_fields`."""
         reader = PieceReader(memo)
-        reader.take(messages, "messages", _MESSAGE_TAG, read_message)
+        _take_front(reader, fields)
+        if "messages" in fields:
+            reader.take(fields["messages"], "messages", _MESSAGE_TAG, read_message)
 
         def finish(counts: Sequence[int]) -> Request:
-            run = reader.finish(counts)["messages"]
-            features = request.features - MESSAGE_FEATURES | run.features
-            prompt = msgspec.structs.replace(request.prompt, messages=run.pieces)
+            runs = reader.finish(counts)
+            features = request.features
+            # Every feature is either a message's or a tool's.
+            if "messages" in runs:
+                features = features - MESSAGE_FEATURES | runs["messages"].features
+            if "tools" in runs:
+                features = features & MESSAGE_FEATURES | runs["tools"].features
+            prompt = msgspec.structs.replace(request.prompt, **{n: run.pieces for n, run in runs.items()})
             if features != request.features:
                 prompt = msgspec.structs.replace(
                     prompt,
@@ -112,9 +116,9 @@ class AnthropicMessages:
                 )
             return msgspec.structs.replace(
                 request,
-                fields={**request.fields, "messages": messages},
+                fields={**request.fields, **fields},
                 prompt=prompt,
-                piece_ends={**request.piece_ends, "messages": run.ends},
+                piece_ends={**request.piece_ends, **{name: run.ends for name, run in runs.items()}},
                 features=features,
             )
 
@@ -167,6 +171,17 @@ class AnthropicMessages:
     def error_event(self, fault: Fault, operation_id: str) -> bytes:
         """Write an `error` event."""
         return b"event: error\ndata: " + self.error(fault, operation_id) + b"\n\n"
+
+
+def _take_front(reader: PieceReader, fields: Mapping[str, bytes]) -> None:
+    """Read the tools and the system blocks that are among some fields."""
+    tools, system = fields.get("tools", raw.NULL), fields.get("system", raw.NULL)
+    if tools != raw.NULL:
+        reader.take(tools, "tools", _TOOL_TAG, read_tool)
+    if system.startswith(b'"'):
+        reader.take_one(system, "system", _SYSTEM_TEXT_TAG, read_system_text)
+    elif system != raw.NULL:
+        reader.take(system, "system", _SYSTEM_TAG, read_system_block)
 
 
 class _Head(msgspec.Struct, frozen=True, gc=False):

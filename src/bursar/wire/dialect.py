@@ -183,6 +183,17 @@ class Dialect(Protocol):
         """
         ...
 
+    def reread_fields(self, request: Request, fields: Mapping[str, bytes], memo: PieceMemo) -> Reading:
+        """Read a request with other fields in place of its own, of those that hold pieces of the prompt.
+
+        Args:
+            request: The request.
+            fields: Raw JSON of `messages`, `system` or `tools`, as the dialect allows it. None that the
+                request has not.
+            memo: What is remembered of earlier bodies.
+        """
+        ...
+
     def with_fields(self, request: Request, fields: Mapping[str, bytes]) -> Request:
         """Return a request with other top-level fields, none of which holds pieces of the prompt.
 

@@ -74,21 +74,34 @@ class OpenAIChat:
 
     def reread(self, request: Request, messages: bytes, memo: PieceMemo) -> Reading:
         """Read a request with other messages; see `Dialect.reread`."""
+        return self.reread_fields(request, {"messages": messages}, memo)
+
+    def reread_fields(self, request: Request, fields: Mapping[str, bytes], memo: PieceMemo) -> Reading:
+        """Read a request with other tools or messages; see `Dialect.reread_fields`."""
         reader = PieceReader(memo)
-        ttl = _default_ttl(request.fields)
-        reader.take(messages, "messages", _MESSAGE_TAG + ttl.encode(), message_reader(ttl))
+        tools = _read_tools(fields, reader)
+        if "messages" in fields:
+            ttl = _default_ttl(request.fields)
+            reader.take(fields["messages"], "messages", _MESSAGE_TAG + ttl.encode(), message_reader(ttl))
 
         def finish(counts: Sequence[int]) -> Request:
-            run = reader.finish(counts)["messages"]
-            front = _front(run.pieces)
+            runs = reader.finish(counts)
+            prompt, ends, features = request.prompt, request.piece_ends, request.features
+            if tools in runs:
+                prompt = msgspec.structs.replace(prompt, tools=runs[tools].pieces)
+            if "messages" in runs:
+                run = runs["messages"]
+                front = _front(run.pieces)
+                prompt = msgspec.structs.replace(
+                    prompt, system=run.pieces[:front], messages=run.pieces[front:]
+                )
+                ends, features = {"messages": run.ends}, run.features
             return msgspec.structs.replace(
                 request,
-                fields={**request.fields, "messages": messages},
-                prompt=msgspec.structs.replace(
-                    request.prompt, system=run.pieces[:front], messages=run.pieces[front:]
-                ),
-                piece_ends={"messages": run.ends},
-                features=run.features,
+                fields={**request.fields, **fields},
+                prompt=prompt,
+                piece_ends=ends,
+                features=features,
             )
 
         return Reading(texts=reader.texts(), finish=finish)
