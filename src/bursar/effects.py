@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from bursar.domain.ledger import Entry
+from bursar.domain.reservations import Reservation
 from bursar.policy.response_cache import CacheUse, KeptAnswer
 from bursar.policy.tool_results.shortening import Job
 from bursar.ports import ContentKey, UpstreamRequest
@@ -154,8 +155,40 @@ class Record(msgspec.Struct, frozen=True):
     cache: CacheUse = CacheUse.OFF
 
 
+class Reserve(msgspec.Struct, frozen=True):
+    """Hold what a call can take at most.
+
+    Resumed with `Held`, `Exceeded`, `Throttled` or `reservations.Ended`; with None where the store failed,
+    and nobody knows whether it is held.
+    """
+
+    reservation: Reservation
+
+
+class Extend(msgspec.Struct, frozen=True):
+    """Hold more for a call: its demands' amounts are the new totals. Resumed as from `Reserve`."""
+
+    reservation: Reservation
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """Count what a call took in the place of what is held for it, whatever becomes of its client.
+
+    Resumed with `reservations.Ended`; with None where the store failed: it is counted once the store works
+    again.
+
+    Attributes:
+        reservation: The call's.
+        amounts: What it took of each demand's counter, in order; None where nothing of it was begun.
+    """
+
+    reservation: Reservation
+    amounts: Sequence[int] | None
+
+
 Sent = Whole | Ended | Cut | Aborted | Unreachable
-Effect = Count | Shorten | LookUp | Keep | Join | Share | Pause | Send | Record
+Hold = Reserve | Extend | Settle
+Effect = Count | Shorten | LookUp | Keep | Join | Share | Pause | Send | Record | Hold
 
 
 class Reply(msgspec.Struct, frozen=True):

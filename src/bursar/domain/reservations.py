@@ -102,6 +102,8 @@ class Reservation(msgspec.Struct, frozen=True):
         demands: What it asks; no counter twice.
         throttles: What may slow it down.
         ttl_s: How long it is held unless it is renewed.
+        note: What whoever finds it left behind needs to know of the call, in JSON. The store keeps it as it
+            is, and gives it back when it sweeps.
     """
 
     reservation_id: str
@@ -109,6 +111,7 @@ class Reservation(msgspec.Struct, frozen=True):
     demands: tuple[Demand, ...]
     throttles: tuple[Throttle, ...] = ()
     ttl_s: int = 120
+    note: str = ""
 
 
 class Level(msgspec.Struct, frozen=True):

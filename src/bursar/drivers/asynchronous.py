@@ -7,6 +7,9 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from bursar.domain.reservations import Ended as End
+from bursar.domain.reservations import Exceeded, Held, Reservation, Throttled
+from bursar.drivers.holding import Holdings
 from bursar.drivers.joining import InFlight, Lead
 from bursar.effects import (
     Aborted,
@@ -14,6 +17,7 @@ from bursar.effects import (
     Cut,
     Effect,
     Ended,
+    Extend,
     Join,
     Keep,
     Left,
@@ -21,8 +25,10 @@ from bursar.effects import (
     Pause,
     Record,
     Reply,
+    Reserve,
     Send,
     Sent,
+    Settle,
     Share,
     Shorten,
     Times,
@@ -77,6 +83,7 @@ class World:
     timers: Timers
     content: ContentStore
     in_flight: InFlight[KeptAnswer] = field(default_factory=InFlight[KeptAnswer])
+    holdings: Holdings | None = None
 
 
 class CallDriver:
@@ -92,6 +99,7 @@ class CallDriver:
         self._client = client
         self._response: UpstreamResponse | None = None
         self._lead: Lead[KeptAnswer] | None = None
+        self._holding: Reservation | None = None
         self._interrupted = False
         self._sent = False
         self.streaming = False
@@ -114,6 +122,8 @@ class CallDriver:
             if self._lead is not None:
                 # Whoever waits for a call that brought nothing must not wait for ever.
                 self._lead.give_up()
+            if self._holding is not None and self._world.holdings is not None:
+                self._world.holdings.abandon(self._holding, sent=self._sent)
         if self._interrupted:
             self._drop()
             raise asyncio.CancelledError
@@ -157,16 +167,16 @@ class CallDriver:
                 return await self._count(effect)
             case Shorten():
                 return await self._shorten(effect)
-            case LookUp():
-                return await self._world.content.get(effect.key, self._world.clock.now())
-            case Keep():
-                return await self._keep(effect)
+            case LookUp() | Keep():
+                return await self._use_content(effect)
             case Join():
                 return await self._join(effect.key)
             case Share():
                 return self._lead.share(effect.answer) if self._lead is not None else 0
             case Pause():
                 return await self._pause(effect.seconds)
+            case Reserve() | Extend() | Settle():
+                return await self._use_budgets(effect)
 
     async def _count(self, effect: Count) -> list[int]:
         count = self._world.tokenizer.count
@@ -183,8 +193,10 @@ class CallDriver:
             return shorten_all(effect.jobs, count)
         return await asyncio.to_thread(shorten_all, effect.jobs, count)
 
-    async def _keep(self, effect: Keep) -> bool:
+    async def _use_content(self, effect: LookUp | Keep) -> bytes | bool | None:
         now_s = self._world.clock.now()
+        if isinstance(effect, LookUp):
+            return await self._world.content.get(effect.key, now_s)
         try:
             return await self._world.content.put(effect.key, effect.content, effect.ttl_s, now_s)
         except asyncio.CancelledError:
@@ -231,6 +243,23 @@ class CallDriver:
                 durable = True
         self._world.observer.ended(entry, durable=durable, cache=effect.cache)
         return durable
+
+    async def _use_budgets(
+        self, effect: Reserve | Extend | Settle
+    ) -> Held | Exceeded | Throttled | End | None:
+        holdings = self._world.holdings
+        if holdings is None:
+            return None
+        if isinstance(effect, Settle):
+            self._holding = None
+            try:
+                return await holdings.settle(effect)
+            except asyncio.CancelledError:
+                self._absorb(None)
+                return None
+        # From here on it may be held, even if this is cancelled.
+        self._holding = effect.reservation
+        return await holdings.hold(effect)
 
     async def _see_through(self, work: asyncio.Future[Any]) -> None:
         """Wait until some work is done, whatever happens to this task meanwhile."""

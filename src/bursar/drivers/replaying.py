@@ -1,34 +1,42 @@
 """The replay driver: exchanges on virtual time, many at once, nothing ever waits."""
 
 import heapq
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from bursar.domain.ledger import Entry
+from bursar.domain.reservations import Ended as End
+from bursar.domain.reservations import Exceeded, Held, Throttled
 from bursar.effects import (
     Count,
     Cut,
     Effect,
     Ended,
+    Extend,
+    Hold,
     Join,
     Keep,
     LookUp,
     Pause,
     Record,
     Reply,
+    Reserve,
     Send,
     Sent,
+    Settle,
     Share,
     Shorten,
     Times,
     Whole,
 )
 from bursar.policy.tool_results.shortening import shorten_all
-from bursar.ports import ContentKey, Tokenizer, UpstreamRequest
+from bursar.ports import BudgetStore, ContentKey, Tokenizer, UpstreamRequest
 
 Exchange = Generator[Effect, Any, Reply]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +87,12 @@ class ReplayDriver:
 
     Args:
         tokenizer: Counts texts.
+        budgets: Where calls hold what they can take; a store that never waits. None where no budget applies.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, budgets: BudgetStore | None = None) -> None:
         self._tokenizer = tokenizer
+        self._budgets = budgets
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._content: dict[ContentKey, _Kept] = {}
@@ -124,7 +134,10 @@ class ReplayDriver:
                     result = self._do(player, effect, now_s)
 
     def _do(
-        self, player: Player, effect: Count | Shorten | LookUp | Keep | Join | Share | Record, now_s: float
+        self,
+        player: Player,
+        effect: Count | Shorten | LookUp | Keep | Join | Share | Record | Hold,
+        now_s: float,
     ) -> Any:
         """Execute an effect that takes no time."""
         match effect:
@@ -146,6 +159,8 @@ class ReplayDriver:
             case Record():
                 player.record(effect.entry)
                 return True
+            case Reserve() | Extend() | Settle():
+                return None if self._budgets is None else _at_once(_ask(self._budgets, effect, now_s))
 
     def _keep(self, effect: Keep, now_s: float) -> None:
         """Keep content until its time to live has passed."""
@@ -171,6 +186,28 @@ class ReplayDriver:
 
     def _at(self, at_s: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._due, (at_s, next(self._numbers), action))
+
+
+async def _ask(budgets: BudgetStore, effect: Hold, now_s: float) -> Held | Exceeded | Throttled | End:
+    match effect:
+        case Reserve():
+            return await budgets.reserve(effect.reservation, now_s)
+        case Extend():
+            return await budgets.extend(effect.reservation, now_s)
+        case Settle():
+            if effect.amounts is None:
+                return await budgets.release(effect.reservation, now_s)
+            return await budgets.settle(effect.reservation, effect.amounts, now_s)
+
+
+def _at_once(asking: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits."""
+    try:
+        asking.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise RuntimeError("a store for replay must not wait")
 
 
 def _begin(effect: Send, response: Response) -> None:

@@ -1,0 +1,174 @@
+"""Holding what calls can take: asking the budget store, renewing, and ending what was left behind.
+
+Whatever is held ends. What a call took is counted in the store even if that fails at first; what a call of
+this process holds is renewed for as long as it is under way; and what another process left behind ends once
+its time is up, at what the ledger says of it, or else at the whole of what was held.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from bursar.domain.reservations import Ended, Exceeded, Held, Reservation, Throttled
+from bursar.effects import Extend, Reserve, Settle
+from bursar.errors import StoreFailed
+from bursar.ports import BudgetStore, Clock
+
+LOG = logging.getLogger("bursar.budgets")
+
+_RETRY_EVERY_S = 1.0
+
+# Several times within the shortest time for which anything is held.
+_RENEW_EVERY_S = 20.0
+_SWEEP_EVERY_S = 15.0
+
+# Some 100 MB. With the store down for longer than that lasts, only the ledger knows what further calls took.
+_KEPT_MAX = 100_000
+
+Presume = Callable[[Reservation], Awaitable[Sequence[int] | None]]
+"""Says what a call took that was left behind: its amounts, as for `BudgetStore.settle`, where the ledger has
+it. Where it has not, records it there as having taken all that was held, and returns None."""
+
+
+class Holdings:
+    """All that the calls of one process hold.
+
+    Args:
+        store: Where it is held.
+        clock: The time.
+        presume: What is made of reservations that were left behind.
+    """
+
+    def __init__(self, store: BudgetStore, clock: Clock, presume: Presume) -> None:
+        self._store = store
+        self._clock = clock
+        self._presume = presume
+        self._open: dict[str, Reservation] = {}
+        self._kept: dict[str, Settle] = {}
+        self._trying: asyncio.Task[None] | None = None
+
+    @property
+    def open(self) -> int:
+        """Reservations of calls under way."""
+        return len(self._open)
+
+    @property
+    def kept(self) -> int:
+        """Ends that the store is still to be told."""
+        return len(self._kept)
+
+    async def hold(self, effect: Reserve | Extend) -> Held | Exceeded | Throttled | Ended | None:
+        """Hold what a call asks for; None where the store failed.
+
+        It is the caller's to settle, whatever this returns or raises: the store may hold it all the same.
+        """
+        reservation = effect.reservation
+        ask = self._store.reserve if isinstance(effect, Reserve) else self._store.extend
+        self._open[reservation.reservation_id] = reservation
+        try:
+            result = await ask(reservation, self._clock.now())
+        except StoreFailed as failure:
+            LOG.warning("the budget store failed: %s", failure)
+            return None
+        if isinstance(effect, Reserve) and not isinstance(result, Held):
+            del self._open[reservation.reservation_id]
+        return result
+
+    async def settle(self, effect: Settle) -> Ended | None:
+        """End what a call holds; None where the store failed, and is told as soon as it can be.
+
+        One that is cancelled has told it, or will.
+        """
+        self._open.pop(effect.reservation.reservation_id, None)
+        try:
+            return await self._end(effect)
+        except StoreFailed as failure:
+            if not self._kept:
+                LOG.warning("the budget store failed; what calls took is kept and told again: %s", failure)
+            self._keep(effect)
+            return None
+        except asyncio.CancelledError:
+            self._keep(effect)
+            raise
+
+    def abandon(self, reservation: Reservation, *, sent: bool) -> None:
+        """End what a call holds that came to no end of its own: all of it, if anything was sent."""
+        self._open.pop(reservation.reservation_id, None)
+        amounts = [demand.amount for demand in reservation.demands] if sent else None
+        self._keep(Settle(reservation, amounts))
+
+    async def keep_renewing(self) -> None:
+        """Renew what calls under way hold, for ever."""
+        while True:
+            await self._clock.sleep(_RENEW_EVERY_S)
+            by_ttl: dict[int, list[str]] = {}
+            for reservation_id, reservation in self._open.items():
+                by_ttl.setdefault(reservation.ttl_s, []).append(reservation_id)
+            for ttl_s, reservation_ids in by_ttl.items():
+                with contextlib.suppress(StoreFailed):
+                    await self._store.renew(reservation_ids, ttl_s, self._clock.now())
+
+    async def keep_sweeping(self) -> None:
+        """End what was left behind, for ever."""
+        while True:
+            await self._clock.sleep(_SWEEP_EVERY_S)
+            with contextlib.suppress(StoreFailed):
+                await self.sweep()
+
+    async def sweep(self) -> int:
+        """End what was left behind. Returns how many reservations that were.
+
+        Raises:
+            StoreFailed: A store could not be asked; what was not ended will be.
+        """
+        swept = 0
+        while left := await self._store.sweep(self._clock.now()):
+            for reservation in left:
+                LOG.warning("call %s was left behind; what it held counts", reservation.reservation_id)
+                amounts = await self._presume(reservation)
+                if amounts is not None:
+                    await self.settle(Settle(reservation, amounts))
+            swept += len(left)
+        return swept
+
+    async def close(self) -> None:
+        """Try a last time to tell the store what it has not been told."""
+        if self._trying is not None:
+            self._trying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._trying
+        try:
+            await self._tell()
+        except StoreFailed as failure:
+            LOG.critical("the budget store does not know of %d calls' ends: %s", self.kept, failure)
+
+    async def _end(self, effect: Settle) -> Ended:
+        if effect.amounts is None:
+            return await self._store.release(effect.reservation, self._clock.now())
+        return await self._store.settle(effect.reservation, effect.amounts, self._clock.now())
+
+    def _keep(self, effect: Settle) -> None:
+        if len(self._kept) >= _KEPT_MAX:
+            LOG.critical("call %s is in the ledger only", effect.reservation.reservation_id)
+            return
+        # To end one twice changes nothing.
+        self._kept[effect.reservation.reservation_id] = effect
+        if self._trying is None:
+            self._trying = asyncio.ensure_future(self._keep_telling())
+
+    async def _keep_telling(self) -> None:
+        try:
+            while self._kept:
+                with contextlib.suppress(StoreFailed):
+                    await self._tell()
+                if self._kept:
+                    await self._clock.sleep(_RETRY_EVERY_S)
+        finally:
+            self._trying = None
+
+    async def _tell(self) -> None:
+        while self._kept:
+            reservation_id, effect = next(iter(self._kept.items()))
+            await self._end(effect)
+            del self._kept[reservation_id]
