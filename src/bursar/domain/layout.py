@@ -90,6 +90,11 @@ class Layout(msgspec.Struct, frozen=True, gc=False):
         """Estimated tokens of the whole prompt."""
         return self.ends[-1] if self.ends else 0
 
+    @property
+    def lasting_blocks(self) -> int:
+        """Number of blocks that come again at the thread's next turn."""
+        return len(self.chain) - self.prompt.passing_blocks
+
     def last_markable(self, end: int) -> int | None:
         """Return the last block before `end` that takes a mark, or None."""
         blocks = self.blocks

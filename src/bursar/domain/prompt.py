@@ -121,6 +121,8 @@ class Prompt(msgspec.Struct, frozen=True, gc=False):
             images, thinking).
         auto_mark: The client asked the provider to mark the last markable block by itself
             (Anthropic's top-level `cache_control`).
+        passing_blocks: Blocks at the end that we added for this call only: the next turn comes without, so
+            that no mark of ours stands there.
     """
 
     tools: tuple[Piece, ...]
@@ -130,6 +132,7 @@ class Prompt(msgspec.Struct, frozen=True, gc=False):
     system_salt: bytes = b""
     messages_salt: bytes = b""
     auto_mark: Mark | None = None
+    passing_blocks: int = 0
 
     def pieces(self) -> tuple[Piece, ...]:
         """All pieces in prompt order."""
