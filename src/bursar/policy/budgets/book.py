@@ -1,0 +1,185 @@
+"""The budgets in force, and what a call asks of them."""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from bursar.domain.bounded import BoundedDict
+from bursar.domain.budgets import Budget
+from bursar.domain.calendars import Calendar, Windows
+from bursar.domain.reservations import Counter, Demand, Period, Reservation, Throttle, Unit
+from bursar.domain.scopes import Scope, ScopeKind, ScopePattern, patterns_of, scopes_of
+from bursar.policy.budgets.claims import Amounts, Claim, Claimant
+
+_EVERYWHERE = Calendar()
+
+# What is counted of every call, by scope, whether or not something is limited: what alerts, forecasts and
+# dashboards look back on.
+_COUNTED = frozenset({ScopeKind.TENANT, ScopeKind.AGENT})
+_COUNTED_PERIODS = (Period.HOUR, Period.DAY)
+
+_HOUR_S = 3600
+_FORMS_MAX = 8192
+
+
+class _Ask(msgspec.Struct, frozen=True):
+    """A demand but for its amount.
+
+    Attributes:
+        which: Which of (nanodollars, tokens, 1) is asked.
+    """
+
+    counter: Counter
+    which: int
+    budget: Budget | None = None
+    limit: int | None = None
+    new_limit: int | None = None
+
+
+_WHICH = {Unit.NUSD: 0, Unit.TOKENS: 1, Unit.TURNS: 2, Unit.REQUESTS: 2, Unit.OPEN_CALLS: 2}
+
+
+class _Form(msgspec.Struct, frozen=True):
+    """What calls ask of some scopes, but for amounts, while none of the windows ends."""
+
+    asks: tuple[_Ask, ...]
+    budgets: tuple[Budget | None, ...]
+    throttles: tuple[Throttle, ...]
+    throttling: tuple[Budget, ...]
+    from_s: int
+    until_s: float
+
+
+class BudgetBook:
+    """Budgets, by scope. What it costs to ask does not grow with their number. Not thread-safe.
+
+    Args:
+        budgets: All of them. Of two with the same pattern, unit and period the first counts.
+    """
+
+    def __init__(self, budgets: Iterable[Budget] = ()) -> None:
+        self.budgets = tuple(budgets)
+        self._by_pattern: dict[ScopePattern, list[Budget]] = {}
+        for budget in self.budgets:
+            self._by_pattern.setdefault(budget.pattern, []).append(budget)
+        self._kinds = frozenset(pattern.kind for pattern in self._by_pattern)
+        # Without these, windows would be worked out at every call. A conversation has a form of its own,
+        # so that the rest is shared by all of an agent's.
+        self._forms = BoundedDict[tuple[str, ...], _Form](_FORMS_MAX)
+        self._windows = Windows()
+
+    def of(self, scope: Scope) -> tuple[Budget, ...]:
+        """Return the budgets that count for a scope: of each unit and period the most particular."""
+        found: dict[tuple[Unit, Period], Budget] = {}
+        if scope.kind in self._kinds:
+            for pattern in patterns_of(scope):
+                for budget in self._by_pattern.get(pattern, ()):
+                    found.setdefault((budget.unit, budget.period), budget)
+        return tuple(found.values())
+
+    def counter(self, budget: Budget, scope: Scope, at_s: float) -> Counter:
+        """Return the counter of a budget for one of its scopes, in the window that holds a moment."""
+        window = self._windows.of(budget.calendar, budget.period, at_s)
+        return Counter(str(scope), budget.unit, budget.period, *window)
+
+    def claim(self, claimant: Claimant, most: Amounts, at_s: float, ttl_s: int = 120) -> Claim:
+        """Ask for what a call can take at most.
+
+        Args:
+            claimant: The call.
+            most: What its first attempt can take at most.
+            at_s: When it is asked, in seconds since the epoch: its windows are those of this moment.
+            ttl_s: How long it is held unless it is renewed.
+        """
+        forms = self._forms_of(claimant, at_s)
+        amounts = (most.nusd, most.tokens, 1)
+        demands = tuple(
+            [
+                Demand(ask.counter, amounts[ask.which], ask.limit, ask.new_limit)
+                for form in forms
+                for ask in form.asks
+            ]
+        )
+        throttles = tuple([throttle for form in forms for throttle in form.throttles])
+        conversation = _conversation(claimant)
+        return Claim(
+            Reservation(claimant.operation_id, conversation, demands, throttles, ttl_s),
+            tuple([budget for form in forms for budget in form.budgets]),
+            tuple([budget for form in forms for budget in form.throttling]),
+        )
+
+    def _forms_of(self, claimant: Claimant, at_s: float) -> list[_Form]:
+        attribution, kinds = claimant.attribution, self._kinds
+        key_id = claimant.key_id if ScopeKind.KEY in kinds else ""
+        user = attribution.user if ScopeKind.USER in kinds else ""
+        forms = [self._form((attribution.tenant, attribution.agent, key_id, user), claimant, at_s)]
+        if ScopeKind.CONVERSATION in kinds and attribution.conversation:
+            forms.append(self._form((attribution.tenant, attribution.conversation), claimant, at_s))
+        return forms
+
+    def _form(self, key: tuple[str, ...], claimant: Claimant, at_s: float) -> _Form:
+        """Return a form: of a conversation where the key has two parts, else of all other scopes."""
+        form = self._forms.get(key)
+        if form is None or not form.from_s <= at_s < form.until_s:
+            of_conversation = len(key) == 2
+            scopes = [
+                scope
+                for scope in scopes_of(claimant.attribution, claimant.key_id)
+                if (scope.kind is ScopeKind.CONVERSATION) is of_conversation
+            ]
+            form = self._filled(scopes, at_s)
+            self._forms.keep(key, form)
+        return form
+
+    def _filled(self, scopes: Iterable[Scope], at_s: float) -> _Form:
+        asks: dict[Counter, _Ask] = {}
+        throttles: list[Throttle] = []
+        throttling: list[Budget] = []
+        counted: list[Counter] = []
+        for scope in scopes:
+            for budget in self.of(scope):
+                counter = self.counter(budget, scope, at_s)
+                asks[counter] = _Ask(
+                    counter, _WHICH[budget.unit], budget, budget.hard_limit, budget.new_limit
+                )
+                throttle = self._throttle(budget, counter, at_s)
+                if throttle is not None:
+                    throttles.append(throttle)
+                    throttling.append(budget)
+                    counted += (throttle.minute, throttle.hours[0])
+            if scope.kind in _COUNTED:
+                name = str(scope)
+                counted += [self._counter(name, Unit.NUSD, period, at_s) for period in _COUNTED_PERIODS]
+        for counter in counted:
+            asks.setdefault(counter, _Ask(counter, _WHICH[counter.unit]))
+        return _Form(
+            asks=tuple(asks.values()),
+            budgets=tuple(ask.budget for ask in asks.values()),
+            throttles=tuple(throttles),
+            throttling=tuple(throttling),
+            from_s=max((counter.start_s for counter in asks), default=0),
+            until_s=min((counter.end_s for counter in asks if counter.end_s is not None), default=math.inf),
+        )
+
+    def _counter(self, scope: str, unit: Unit, period: Period, at_s: float) -> Counter:
+        return Counter(scope, unit, period, *self._windows.of(_EVERYWHERE, period, at_s))
+
+    def _throttle(self, budget: Budget, counter: Counter, at_s: float) -> Throttle | None:
+        from_amount = budget.throttled_from
+        if from_amount is None:
+            return None
+        minute, hour = (
+            self._counter(counter.scope, Unit.REQUESTS, period, at_s)
+            for period in (Period.MINUTE, Period.HOUR)
+        )
+        before = msgspec.structs.replace(hour, start_s=hour.start_s - _HOUR_S, end_s=hour.start_s)
+        return Throttle(counter, from_amount, minute, (hour, before))
+
+
+def _conversation(claimant: Claimant) -> str:
+    """Name a call's conversation; a call whose conversation is unknown is one of its own."""
+    attribution = claimant.attribution
+    if not attribution.conversation:
+        return f"call:{claimant.operation_id}"
+    return str(Scope(ScopeKind.CONVERSATION, attribution.tenant, attribution.conversation))

@@ -1,0 +1,71 @@
+"""How far up their ladders budgets are."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from bursar.domain.budgets import ActionKind, Budget, Step
+from bursar.domain.reservations import Level, Unit
+from bursar.policy.budgets.claims import Claim
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a budget stands for one scope.
+
+    Attributes:
+        crossed: The steps that the settled amount has reached, rising.
+        remaining: What may still be held, for a new conversation's call where those are refused first; at
+            least 0.
+    """
+
+    crossed: tuple[Step, ...]
+    remaining: int
+
+    @property
+    def alert(self) -> Step | None:
+        """The highest step reached: of the notifications only its are due."""
+        return self.crossed[-1] if self.crossed else None
+
+    @property
+    def prefers_cheaper(self) -> bool:
+        """Whether cheaper models are to be preferred."""
+        return any(step.does(ActionKind.PREFER_CHEAPER) for step in self.crossed)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no further call fits, or no new conversation's."""
+        return not self.remaining
+
+
+def standing(budget: Budget, level: Level) -> Standing:
+    """Say how far a budget's settled amount has come, and what is left of its limit."""
+    limit = budget.hard_limit if budget.new_limit is None else budget.new_limit
+    return Standing(budget.crossed(level.settled), max(0, limit - level.settled - level.held))
+
+
+def standings(claim: Claim, levels: Sequence[Level]) -> Iterator[tuple[str, Budget, Standing]]:
+    """Yield scope, budget and standing of each budget behind a claim.
+
+    Args:
+        claim: The claim.
+        levels: Its demands' counters, in order, as the store gave them; empty where nothing changed.
+    """
+    for demand, budget, level in zip(claim.demands, claim.budgets, levels, strict=bool(levels)):
+        if budget is not None:
+            yield demand.counter.scope, budget, standing(budget, level)
+
+
+def prefers_cheaper(claim: Claim, levels: Sequence[Level]) -> bool:
+    """Whether any budget behind a claim is so far spent that cheaper models are to be preferred."""
+    return any(each.prefers_cheaper for _, _, each in standings(claim, levels))
+
+
+def remaining_nusd(claim: Claim, levels: Sequence[Level]) -> int | None:
+    """Return what is left of the tightest limit on money, in nanodollars; None where there is none."""
+    left = [
+        max(0, limit - level.settled - level.held)
+        for demand, level in zip(claim.demands, levels, strict=bool(levels))
+        if demand.counter.unit is Unit.NUSD
+        and (limit := demand.limit if demand.new_limit is None else demand.new_limit) is not None
+    ]
+    return min(left, default=None)
