@@ -1,6 +1,6 @@
 """Versions of a call, as cases for the techniques: what is known of its kind, its model and the cache."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,10 +14,10 @@ from bursar.domain.tokens import PER_MILLE
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.history import Material
-from bursar.exchange.versions import Version
-from bursar.policy.case import Case
+from bursar.exchange.versions import Split, Version
+from bursar.policy.case import Case, SharedStart
 from bursar.policy.order import decide
-from bursar.policy.prefix_cache import is_cheaper
+from bursar.policy.prefix_cache import choose_split, is_cheaper
 from bursar.view.rhythm import Prior, Return
 
 # Before an agent's own rhythm is known: a call with tools, or with a history, is most likely one of many;
@@ -94,13 +94,46 @@ class Casing:
         self._cache = engine.sent if call.mode == "optimise" else engine.planned
         self._marks = call.policy.prefix_cache and call.mode in ACTING_MODES
 
-    def decide(self, layout: Layout) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
+    def decide(self, version: Version) -> tuple[tuple[Decision, ...], tuple[str, ...]]:
         """Let the techniques decide how a version is marked."""
-        rules, price = self._rules, self._call.price
+        rules, price, layout = self._rules, self._call.price, version.layout
         if not self._marks or rules is None or price is None or layout.total_tokens < rules.minimum_tokens:
             # No provider caches less than its minimum, however it is marked.
             return (), ()
-        return decide(self._case(layout, rules, price))
+        split = version.split
+        if split is None:
+            return decide(self._case(layout, rules, price))
+        starts = (self._start(layout, split),)
+        case = self._case(layout, rules, price, split.whole)
+        return decide(msgspec.structs.replace(case, starts=starts, split=split.block))
+
+    @property
+    def cacheable_tokens(self) -> int | None:
+        """Prompt tokens from which marks may pay; None where none are set."""
+        rules = self._rules
+        if not self._marks or rules is None or self._call.price is None:
+            return None
+        return None if rules.kind is CacheKind.OPENAI_AUTOMATIC else rules.minimum_tokens
+
+    def choose_split(self, whole: Layout, versions: Sequence[Version]) -> int | None:
+        """Choose the version, by its index, whose split pays; None where the text is to stay whole."""
+        rules, price = self._rules, self._call.price
+        splits = [(version.layout, version.split) for version in versions if version.split is not None]
+        if rules is None or price is None or not splits:
+            return None
+        starts = tuple([self._start(layout, split) for layout, split in splits])
+        case = msgspec.structs.replace(self._case(whole, rules, price), starts=starts)
+        cases = [
+            msgspec.structs.replace(self._case(layout, rules, price, whole), starts=starts, split=split.block)
+            for layout, split in splits
+        ]
+        return choose_split(case, cases)
+
+    def _start(self, layout: Layout, split: Split) -> SharedStart:
+        """Return the prefix that a split ends, and how likely a new thread brings it."""
+        prior, at_s = self._habit.prior, self._call.arrival.at_s
+        coming = self._engine.beginnings.expect(split.name, prior, at_s)
+        return SharedStart(layout.ends[split.block], coming)
 
     def pays(self, shorter: Layout, longer: Layout) -> bool:
         """Whether a shorter version is cheaper, with what the provider's cache holds of either."""
@@ -120,8 +153,9 @@ class Casing:
             rules = rules if self._marks or shortened.layout.marks else None
         return Material(shortened, choose, rules, self._cache)
 
-    def _case(self, layout: Layout, rules: CacheRules, price: Price) -> Case:
-        call, outlook = self._call, self._look_ahead(layout)
+    def _case(self, layout: Layout, rules: CacheRules, price: Price, whole: Layout | None = None) -> Case:
+        """Return a version as a case; of one with a text that was split, what stood there whole is known."""
+        call, outlook = self._call, self._look_ahead(layout if whole is None else whole)
         return Case(
             layout=layout,
             options=self._options,

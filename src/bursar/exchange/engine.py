@@ -14,6 +14,7 @@ from bursar.domain.windows import WindowBook
 from bursar.exchange.history_memo import HistoryMemo
 from bursar.exchange.rewriting import RewriteMemo
 from bursar.policy.agent import PolicyBook
+from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm
@@ -76,6 +77,7 @@ class Engine:
         layouts: Last prompts, laid out, by the start of their thread; and of an agent's account, by scope.
         rhythm: How soon threads go on.
         prefixes: How often shared prefixes come.
+        beginnings: What long texts begin with, and where they are split.
         sent: The providers' caches, as what was sent leaves them.
         as_sent: A shadow of them, fed with the traffic as clients made it: what the baseline reads.
         planned: For calls in observe mode: as they would be, had the plan gone out.
@@ -101,6 +103,7 @@ class Engine:
     )
     rhythm: Rhythm = field(default_factory=Rhythm)
     prefixes: SharedPrefixes = field(default_factory=SharedPrefixes)
+    beginnings: Beginnings = field(default_factory=Beginnings)
     sent: ProviderCache = field(default_factory=ProviderCache)
     as_sent: ProviderCache = field(default_factory=ProviderCache)
     planned: ProviderCache = field(default_factory=ProviderCache)

@@ -22,6 +22,7 @@ from bursar.exchange.casing import ACTING_MODES, Casing, cache_rules, learn
 from bursar.exchange.engine import Engine
 from bursar.exchange.history import Condensed, condense
 from bursar.exchange.rewriting import rewrite_results
+from bursar.exchange.splitting import split_beginning
 from bursar.exchange.summarising import Summarised
 from bursar.exchange.versions import Version, lay_out_version, with_messages
 from bursar.wire.dialect import Edits
@@ -87,7 +88,7 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     case = Casing(engine, call, rules, options, habit)
     content = yield from _prepare(engine, call, came, case)
     version, faults = content.version, content.faults
-    decisions, more_faults = case.decide(version.layout)
+    decisions, more_faults = case.decide(version)
     faults += more_faults
     look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)
     stages = _stages((*content.path, (Technique.PREFIX_CACHE, version.layout)), look)
@@ -156,13 +157,15 @@ def _prepare(engine: Engine, call: Call, came: Version, case: Casing) -> Generat
     else:
         base = choose()
         condensed = Condensed(base, base)
+    version, split_faults = yield from split_beginning(engine, call, condensed.version, case)
     path = (
         (Technique.OUTPUT, came.layout),
         (Technique.TOOL_RESULTS, limited.layout),
         (Technique.HISTORY, condensed.base.layout),
+        (Technique.PREFIX_CACHE, condensed.version.layout),
     )
-    faults += more_faults + condensed.faults
-    return _Content(path, condensed.version, faults, condensed.summary)
+    faults += more_faults + condensed.faults + split_faults
+    return _Content(path, version, faults, condensed.summary)
 
 
 def _could_go(engine: Engine, call: Call, layout: Layout) -> bool:

@@ -12,16 +12,32 @@ from bursar.exchange.engine import Engine
 from bursar.wire.dialect import Reading, Request
 
 
+class Split(msgspec.Struct, frozen=True, gc=False):
+    """Where a version's text stands in two blocks.
+
+    Attributes:
+        whole: The prompt with the text in one.
+        block: Number of the first of the two.
+        name: Names the beginning of the text that it holds (`view.beginnings`).
+    """
+
+    whole: Layout
+    block: int
+    name: bytes
+
+
 class Version(msgspec.Struct, frozen=True, gc=False):
     """A request with content that could go out.
 
     Attributes:
         request: The request.
         layout: Its prompt.
+        split: The text that was split, if one was.
     """
 
     request: Request
     layout: Layout
+    split: Split | None = None
 
 
 def finish_reading(reading: Reading) -> Generator[Effect, Any, Request]:

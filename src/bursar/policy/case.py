@@ -10,6 +10,18 @@ from bursar.domain.prices import Rates
 from bursar.view.rhythm import Return
 
 
+class SharedStart(msgspec.Struct, frozen=True, gc=False):
+    """A prefix of a prompt that ends within a text, as the client wrote it, and that may come again.
+
+    Attributes:
+        end_tokens: Its tokens.
+        coming: How likely a new thread begins with it.
+    """
+
+    end_tokens: int
+    coming: Return
+
+
 class Case(msgspec.Struct, frozen=True, gc=False):
     """One call, as the techniques see it.
 
@@ -25,6 +37,9 @@ class Case(msgspec.Struct, frozen=True, gc=False):
         has_cache_key: Whether the client set a cache key of its own.
         cache: The provider's cache, by our model of it; only looked at.
         now_s: The time.
+        starts: Prefixes that end within a text and that new threads may bring. Those who bring a longer one
+            are among those who bring a shorter one, and among those of `prefix` where that is shorter.
+        split: Number of the block with which the text is split at the end of one; None where it is whole.
     """
 
     layout: Layout
@@ -38,3 +53,5 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     has_cache_key: bool
     cache: ProviderCache
     now_s: float
+    starts: tuple[SharedStart, ...] = ()
+    split: int | None = None

@@ -10,7 +10,7 @@ P(5 m < gap ≤ 1 h) · (S + d)(w₅ − r) > d (w₁ − w₅).
 A client's own marks stay, and are completed where that pays.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -46,15 +46,7 @@ def plan_marks(case: Case) -> Decision | None:
     """Choose the cheapest way of marking a request; None where the provider's cache takes no marks."""
     if case.rules.kind is CacheKind.OPENAI_AUTOMATIC:
         return None
-    pricing = _Pricing(case)
-    as_sent = _Way("as sent", {}, case.options)
-    best, best_cost = as_sent, pricing.expect(as_sent)
-    as_sent_cost = best_cost
-    if pricing.can_write and case.layout.total_tokens >= case.rules.minimum_tokens:
-        for way in _ways(case):
-            cost = pricing.expect(way)
-            if cost < best_cost:
-                best, best_cost = way, cost
+    best, best_cost, as_sent_cost = _choose(case)
     return Decision(
         Technique.PREFIX_CACHE,
         best.reason,
@@ -62,6 +54,37 @@ def plan_marks(case: Case) -> Decision | None:
         implicit=best.options.implicit if best.options != case.options else None,
         expected_nusd=divide_half_even(as_sent_cost - best_cost, _SURE * _TOKENS_PER_RATE),
     )
+
+
+def choose_split(whole: Case, splits: Sequence[Case]) -> int | None:
+    """Choose where to split a text, if that pays: with a mark where it is split, or not at all.
+
+    Args:
+        whole: The request with the text in one block.
+        splits: The same with the text in two, here or there. All expect the same `starts`.
+
+    Returns:
+        Index of the split; None where the request is cheaper as it is.
+    """
+    chosen, (_, least, _) = None, _choose(whole)
+    for index, case in enumerate(splits):
+        best, cost, _ = _choose(case)
+        if case.split in best.added and cost < least:
+            chosen, least = index, cost
+    return chosen
+
+
+def _choose(case: Case) -> tuple[_Way, int, int]:
+    """Return the cheapest way of marking a request, what it costs, and what the request costs as it is."""
+    pricing = _Pricing(case)
+    best = _Way("as sent", {}, case.options)
+    best_cost = as_sent_cost = pricing.expect(best)
+    if pricing.can_write and case.layout.total_tokens >= case.rules.minimum_tokens:
+        for way in _ways(case):
+            cost = pricing.expect(way)
+            if cost < best_cost:
+                best, best_cost = way, cost
+    return best, best_cost, as_sent_cost
 
 
 def is_cheaper(case: Case, other: Case) -> bool:
@@ -97,28 +120,40 @@ def _least(case: Case) -> int:
 def _ways(case: Case) -> Iterator[_Way]:
     """Yield the ways worth pricing, those that change least first."""
     layout, rules = case.layout, case.rules
-    tail = layout.last_markable(len(layout.chain))
-    shared = layout.last_markable(layout.system_end)
-    reader = _deepest_markable(case)
     front = [
-        shared,
+        layout.last_markable(layout.system_end),
         layout.last_markable(layout.tools_end) if case.system_varies else None,
     ]
+    if rules.kind is CacheKind.OPENAI_MARKS and case.options.implicit:
+        yield _Way("nothing is likely to be read again", {}, _explicit(case))
+    yield from _ways_with(case, front)
+    if case.split is not None:
+        yield from _ways_with(case, [case.split, *front])
+
+
+def _ways_with(case: Case, front: list[int | None]) -> Iterator[_Way]:
+    """Yield the ways of marking what new threads may share, and what this thread's next call may read."""
+    layout, rules = case.layout, case.rules
+    tail = layout.last_markable(layout.lasting_blocks)
+    reader = _deepest_markable(case)
     short, *longer = rules.ttls_s if rules.kind is CacheKind.ANTHROPIC else (rules.default_ttl,)
     marked_last = max(layout.marks, default=-1)
     tail_is_marked = marked_last >= _last_turn(layout)
     seats = max(0, rules.marks_max - len(layout.marks))
-    if rules.kind is CacheKind.OPENAI_MARKS and case.options.implicit:
-        yield _Way("nothing is likely to be read again", {}, _explicit(case))
     yield from _placed(case, "shared prefix", front, short, seats)
     yield from _placed(case, "what is cached already", [reader, *front], short, seats)
     if not tail_is_marked:
         yield from _placed(case, "tail and shared prefix", [tail, reader, *front], short, seats)
-    if not layout.marks and (case.thread.middle or case.prefix.middle):
+    if not layout.marks and _may_come_late(case):
         for ttl in longer:
             yield from _placed(case, f"shared prefix for {ttl}", front, ttl, seats)
             yield from _placed(case, f"tail and shared prefix for {ttl}", [tail, reader, *front], ttl, seats)
             yield from _mixed(case, tail, front, short, ttl)
+
+
+def _may_come_late(case: Case) -> bool:
+    """Whether anything that a mark could help may come after entries that live shortest are gone."""
+    return any(coming.middle for coming in (case.thread, case.prefix, *(s.coming for s in case.starts)))
 
 
 def _placed(case: Case, reason: str, wanted: list[int | None], ttl: str, seats: int) -> Iterator[_Way]:
@@ -194,11 +229,7 @@ class _Pricing:
         write = rates.get(rules.write_classes[rules.default_ttl])
         self.can_write = write is not None and TokenClass.CACHE_READ in rates
         self._write = write if write is not None else self._input
-        self._thread = _chances(case.thread)
-        self._prefix = _chances(case.prefix)
-        layout = case.layout
-        self._total = layout.total_tokens
-        self._shared = layout.ends[layout.system_end - 1] if layout.system_end else 0
+        self._coming = list(_coming(case))
 
     def expect(self, way: _Way) -> int:
         """Price this call and, by their chances, the next of the thread and the next new thread."""
@@ -206,11 +237,11 @@ class _Pricing:
         marks = {**case.layout.marks, **way.added}
         outcome = case.cache.look(case.layout, marks, case.rules, case.now_s, way.options)
         cost = _SURE * self._now(outcome)
-        for (short, middle), end in ((self._thread, self._total), (self._prefix, self._shared)):
+        for short, middle, start, end in self._coming:
             if short:
-                cost += short * self._again(self._depth(outcome, end, 0), end)
+                cost += short * self._again(outcome, start, end, 0)
             if middle:
-                cost += middle * self._again(self._depth(outcome, end, _LONG_TTL_S), end)
+                cost += middle * self._again(outcome, start, end, _LONG_TTL_S)
         return cost
 
     def _now(self, outcome: CacheOutcome) -> int:
@@ -229,9 +260,36 @@ class _Pricing:
                 return ends[block]
         return 0
 
-    def _again(self, depth: int, end: int) -> int:
+    def _again(self, outcome: CacheOutcome, start: int, end: int, lives_s: int) -> int:
+        """Price what a prompt of `end` tokens costs beyond its first `start`: what is not read is written."""
+        cost = self._prompt(self._depth(outcome, end, lives_s), end)
+        return cost - self._prompt(self._depth(outcome, start, lives_s), start) if start else cost
+
+    def _prompt(self, depth: int, end: int) -> int:
         """Price a prompt of `end` tokens of which `depth` are read, and the rest is written anew."""
         return depth * self._read + (end - depth) * self._write
+
+
+def _coming(case: Case) -> Iterator[tuple[int, int, int, int]]:
+    """Yield what may come: its chances, sooner and later, and from which token to which it counts.
+
+    Who brings a longer prefix is counted for the shorter one already, so only the rest counts.
+    """
+    layout = case.layout
+    lasting = layout.lasting_blocks
+    yield *_chances(case.thread), 0, layout.ends[lasting - 1] if lasting else 0
+    prefixes = [(layout.ends[layout.system_end - 1] if layout.system_end else 0, case.prefix)]
+    if case.starts:
+        prefixes += [(start.end_tokens, start.coming) for start in case.starts]
+        prefixes.sort(key=_end_tokens)
+    before = 0
+    for end, coming in prefixes:
+        yield *_chances(coming), before, end
+        before = end
+
+
+def _end_tokens(prefix: tuple[int, Return]) -> int:
+    return prefix[0]
 
 
 def _chances(coming: Return) -> tuple[int, int]:

@@ -33,21 +33,60 @@ class Beginning(msgspec.Struct, frozen=True, gc=False):
     name: bytes
 
 
+class Cut(msgspec.Struct, frozen=True, gc=False):
+    """How the texts at a prompt's front are sent: one of them split at the end of a beginning, or all whole.
+
+    Attributes:
+        block: Number of the block that is split.
+        beginning: The beginning at whose end it is.
+    """
+
+    block: int
+    beginning: Beginning
+
+
+WHOLE = Cut(-1, Beginning(0, b""))
+"""All texts are sent in one block."""
+
+
 class Beginnings:
-    """Beginnings of texts, and how often new threads bring them, bounded.
+    """Beginnings of texts, how often new threads bring them, and where texts were split, bounded.
 
     Args:
         points_max: Points remembered, at about 0.1 KB. A text of 100 KB has 56.
+        fronts_max: Fronts of prompts remembered, and as many texts, at about 0.1 KB each.
         cuts_max: Beginnings remembered at which a text was split.
     """
 
-    def __init__(self, points_max: int = 200_000, cuts_max: int = 20_000) -> None:
+    def __init__(self, points_max: int = 200_000, fronts_max: int = 100_000, cuts_max: int = 20_000) -> None:
         self._seen: BoundedDict[bytes, float] = BoundedDict(points_max)
-        self._cuts: BoundedDict[bytes, bool] = BoundedDict(cuts_max)
+        self._texts: BoundedDict[bytes, bool] = BoundedDict(fronts_max)
+        self._fronts: BoundedDict[bytes, Cut] = BoundedDict(fronts_max)
+        self._cut: BoundedDict[bytes, bool] = BoundedDict(cuts_max)
         self._rhythm = Rhythm(cuts_max, cuts_max)
 
+    def cut(self, front: bytes) -> Cut | None:
+        """Return how the texts at a prompt's front are sent; None where that is not decided."""
+        cut = self._fronts.get(front)
+        if cut is not None:
+            # What goes on longest is not to be forgotten first.
+            self._fronts.keep(front, cut)
+        return cut
+
+    def decide(self, front: bytes, cut: Cut) -> None:
+        """Remember how the texts at a prompt's front are sent."""
+        self._fronts.keep(front, cut)
+        if cut is not WHOLE:
+            self._cut.keep(cut.beginning.name, value=True)
+
+    def is_new(self, name: bytes) -> bool:
+        """Whether a text was not here before, by a name for it and what stands before it; then it was."""
+        is_new = name not in self._texts
+        self._texts.keep(name, value=True)
+        return is_new
+
     def learn(self, before: bytes, text: bytes, at_s: float) -> tuple[Beginning, ...]:
-        """Learn from a text that is new, and find what it begins with.
+        """Learn from a text that is new (`is_new`), and find what it begins with.
 
         Args:
             before: Names what stands before the text, and whose it is.
@@ -83,17 +122,13 @@ class Beginnings:
         """Take note that a call of a known thread prolongs the life of a beginning's entry."""
         self._rhythm.refresh(name, at_s)
 
-    def split(self, name: bytes) -> None:
-        """Take note that a text was split at the end of a beginning."""
-        self._cuts.keep(name, value=True)
-
     def expect(self, name: bytes, prior: Prior, at_s: float) -> Return:
         """Return how likely a new thread brings a beginning."""
         return self._rhythm.expect(name, prior, at_s)
 
     def _last_cut(self, shared: Sequence[Beginning]) -> Sequence[Beginning]:
         """Return the longest of some beginnings at which a text was split, if there is one."""
-        return [point for point in shared if point.name in self._cuts][-1:]
+        return [point for point in shared if point.name in self._cut][-1:]
 
 
 def _points(before: bytes, text: bytes) -> list[Beginning]:
