@@ -97,13 +97,12 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
 
 
 def _shares(stages: Sequence[Stage], costs_nusd: Sequence[int]) -> dict[Technique, int]:
-    """Say what each technique took off: what its stage would have cost, less what the next one would have."""
+    """Say what each technique took off: what its stages would have cost, less what the next ones would have."""
     shares: dict[Technique, int] = {}
     for number, stage in enumerate(stages):
         share_nusd = costs_nusd[number] - costs_nusd[number + 1]
-        if share_nusd:
-            shares[stage.technique] = share_nusd
-    return shares
+        shares[stage.technique] = shares.get(stage.technique, 0) + share_nusd
+    return {technique: share_nusd for technique, share_nusd in shares.items() if share_nusd}
 
 
 class _Otherwise(msgspec.Struct, frozen=True, gc=False):
