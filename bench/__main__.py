@@ -8,6 +8,7 @@ BENCHMARKS = (
     "bill",
     "replay_accuracy",
     "techniques",
+    "worst_case",
     "cold_start",
     "long_conversation",
     "retention",

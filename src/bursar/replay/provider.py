@@ -67,11 +67,12 @@ class RecordedProvider:
 
     Args:
         provisions: What the double works from; its transcripts are not used.
+        options: How the double behaves.
     """
 
-    def __init__(self, provisions: Provisions) -> None:
+    def __init__(self, provisions: Provisions, options: DoubleOptions | None = None) -> None:
         self._book = PlayedBook()
-        self._double = ProviderDouble(replace(provisions, transcripts=self._book), DoubleOptions())
+        self._double = ProviderDouble(replace(provisions, transcripts=self._book), options)
         # A replay of any length keeps sums and no rows.
         self._double.bill = Bill(rows_max=0)
 

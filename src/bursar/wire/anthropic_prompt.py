@@ -14,6 +14,7 @@ from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
 from bursar.wire.content import classify, classify_result
 from bursar.wire.drafts import (
+    MEDIA,
     UNSEEN_MARKS,
     BlockDraft,
     PieceDraft,
@@ -29,13 +30,20 @@ _DEFAULT_TTL = "5m"
 # What the provider's cache asks about the prompt as a whole (`Piece.features`).
 IMAGES, CITATIONS, WEB_SEARCH = "images", "citations", "web_search"
 
+# That a tool is one of the provider's own definition.
+PROVIDER_TOOLS = "provider_tools"
+
 # Cheap looks at raw bytes: quotes inside JSON strings are escaped, so these match structure only.
 _IN_MESSAGES = (
     (IMAGES, b'"image"', re.compile(rb'"type"\s*:\s*"image"')),
     (CITATIONS, b'"citations"', re.compile(rb'"citations"\s*:\s*\{\s*"enabled"\s*:\s*true')),
 )
-MESSAGE_FEATURES = frozenset([UNSEEN_MARKS, *(name for name, _, _ in _IN_MESSAGES)])
-_IN_TOOLS = ((WEB_SEARCH, b'"web_search_', re.compile(rb'"type"\s*:\s*"web_search_')),)
+MESSAGE_FEATURES = frozenset([MEDIA, UNSEEN_MARKS, *(name for name, _, _ in _IN_MESSAGES)])
+_IN_TOOLS = (
+    (WEB_SEARCH, b'"web_search_', re.compile(rb'"type"\s*:\s*"web_search_')),
+    # Their types end with the day of their version, but for the tools of remote servers.
+    (PROVIDER_TOOLS, b'"type"', re.compile(rb'"type"\s*:\s*"([a-z_0-9]+_20\d{6}|mcp_toolset)"')),
+)
 
 # A role that we do not know is the provider's to judge; its content is attributed as a user's.
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}

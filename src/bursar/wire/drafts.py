@@ -56,8 +56,10 @@ class PieceDraft(msgspec.Struct, gc=False):
     def finish(self, counts: Iterator[int]) -> Piece:
         """Make the piece, given the tokens of its texts in order (of which more may follow)."""
         finished: list[Block] = []
-        head = self.head
+        head, features = self.head, self.features
         for block in self.blocks:
+            if block.extra_tokens:
+                features |= _HAS_MEDIA
             finished.append(
                 Block(
                     kind=block.kind,
@@ -69,12 +71,17 @@ class PieceDraft(msgspec.Struct, gc=False):
                 )
             )
             head = b""
-        return Piece(role=self.role, blocks=tuple(finished), echo=self.echo, features=self.features)
+        return Piece(role=self.role, blocks=tuple(finished), echo=self.echo, features=features)
 
     def texts(self) -> list[str]:
         """The texts to count, in order."""
         return [block.text for block in self.blocks if block.text]
 
+
+MEDIA = "media"
+"""A feature of a piece that holds images, documents or recordings."""
+
+_HAS_MEDIA = frozenset({MEDIA})
 
 UNSEEN_MARKS = "unseen_marks"
 """A feature of a message in which marks may stand that are no block's own: providers count those too."""
