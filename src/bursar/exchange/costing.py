@@ -97,7 +97,7 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
 
 
 def _shares(stages: Sequence[Stage], costs_nusd: Sequence[int]) -> dict[Technique, int]:
-    """Say what each technique took off: what its stages would have cost, less what the next ones would have."""
+    """Say what each technique took off: what its stages would have cost, less what those after them would."""
     shares: dict[Technique, int] = {}
     for number, stage in enumerate(stages):
         share_nusd = costs_nusd[number] - costs_nusd[number + 1]
