@@ -57,7 +57,7 @@ def plan_marks(case: Case) -> Decision | None:
 
 
 def choose_split(whole: Case, splits: Sequence[Case]) -> int | None:
-    """Choose where to split a text, if that pays: with a mark where it is split, or not at all.
+    """Choose where to split a text, if that pays: where a mark is set, or an entry can be read.
 
     Args:
         whole: The request with the text in one block.
@@ -69,9 +69,14 @@ def choose_split(whole: Case, splits: Sequence[Case]) -> int | None:
     chosen, (_, least, _) = None, _choose(whole)
     for index, case in enumerate(splits):
         best, cost, _ = _choose(case)
-        if case.split in best.added and cost < least:
+        # Where neither is so, nothing but the rounding of tokens makes one cheaper.
+        if cost < least and (case.split in best.added or _is_kept(case, case.split)):
             chosen, least = index, cost
     return chosen
+
+
+def _is_kept(case: Case, block: int | None) -> bool:
+    return block is not None and case.cache.entry(case.layout.chain[block], case.now_s) is not None
 
 
 def _choose(case: Case) -> tuple[_Way, int, int]:
