@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from bursar.domain.ledger import Entry
-from bursar.domain.reservations import Counter, Ended, Exceeded, Held, Level, Reservation, Throttled
+from bursar.domain.reservations import Counter, End, Ended, Exceeded, Held, Level, Reservation, Throttled
 from bursar.policy.response_cache import CacheUse
 
 
@@ -271,4 +271,24 @@ class BudgetStore(Protocol):
 
     async def correct(self, counter: Counter, settled: int, now_s: float) -> Level:
         """Set what a counter has settled, by the ledger's word. Returns how it stood before."""
+        ...
+
+
+class HoldJournal(Protocol):
+    """Where a process writes down what it holds, so that a crash forgets none of it."""
+
+    def opened(self, reservation: Reservation, at_s: float) -> None:
+        """Write down what is held for a call, before anything is sent; again when that becomes more.
+
+        Raises:
+            StoreFailed: It may not be written; the call must not be sent.
+        """
+        ...
+
+    def closed(self, reservation_id: str, end: End, amounts: Sequence[int] = ()) -> None:
+        """Write down that a reservation has ended, once the ledger has its call.
+
+        Raises:
+            StoreFailed: It may not be written; after a crash it is looked up in the ledger.
+        """
         ...

@@ -1,0 +1,313 @@
+"""What this process holds, written down before it is sent, so that a crash forgets none of it.
+
+Each process appends to a file of its own in the data directory: a line of JSON when a reservation is opened
+(or extended: the last line of an id counts), and one when it is closed. An event is one `write`, so that it
+outlives the process from there on, however that dies; a power cut loses what the operating system had not
+written yet, unless `sync` is set (one flush to the disk per write: milliseconds).
+
+A process holds a lock on its file for as long as it lives (`flock`; a child made by `fork` would hold it
+too). So a file whose lock is free was left by a process that died: `recover` returns what it held. Whoever
+recovers holds the lock meanwhile, and removes the file when all of it is in the ledger.
+
+`closed` means that the ledger has the call, or that it took nothing. A call whose entry is still waiting to
+be written stays open here.
+
+A file that has grown beyond `size_max` is written anew with what is open.
+"""
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from bursar.domain.reservations import End, Reservation
+from bursar.errors import StoreFailed
+
+DIRECTORY = "journal"
+"""Of the data directory."""
+
+SIZE_BYTES_MAX = 8 << 20
+
+_SUFFIX = ".v1.jsonl"
+_UNFINISHED = ".new"
+_UNFINISHED_FOR_S = 60.0
+_READ_BYTES_MAX = 1 << 30
+
+
+class Opened(msgspec.Struct, frozen=True, gc=False, tag="opened", tag_field="event"):
+    """A reservation that is about to be, or was, sent for.
+
+    Attributes:
+        at_s: When.
+        reservation: What is held.
+    """
+
+    at_s: float
+    reservation: Reservation
+
+
+class Closed(msgspec.Struct, frozen=True, gc=False, tag="closed", tag_field="event"):
+    """A reservation that ended; the ledger has what it took.
+
+    Attributes:
+        reservation_id: Which.
+        end: How.
+        amounts: What was taken of each demand's counter; empty for nothing.
+    """
+
+    reservation_id: str
+    end: End
+    amounts: tuple[int, ...] = ()
+
+
+_encode = msgspec.json.Encoder().encode
+_EVENT = msgspec.json.Decoder(Opened | Closed)
+
+
+class BudgetJournal:
+    """A `ports.HoldJournal` in a file. Not thread-safe.
+
+    Args:
+        directory: Where the files are.
+        sync: Whether every write waits for the disk.
+        size_bytes_max: From which size on the file is written anew.
+    """
+
+    def __init__(self, directory: Path, *, sync: bool = False, size_bytes_max: int = SIZE_BYTES_MAX) -> None:
+        self._directory = directory
+        self._sync = sync
+        self._size_least = self._size_most = size_bytes_max
+        self._open: dict[str, bytes] = {}
+        self._torn = False
+        self._path = directory / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}"
+        self._file, self._size = self._begin()
+
+    @classmethod
+    def open(cls, data_dir: Path, *, sync: bool = False) -> Self:
+        """Begin the journal of this process in a data directory, which is made where there is none.
+
+        Raises:
+            StoreFailed: It cannot be written.
+        """
+        directory = data_dir / DIRECTORY
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _failure(directory, error) from error
+        return cls(directory, sync=sync)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    def opened(self, reservation: Reservation, at_s: float) -> None:
+        """Write down what is held for a call, before anything is sent; again when that becomes more.
+
+        Raises:
+            StoreFailed: It may not be written; the call must not be sent.
+        """
+        line = _encode(Opened(at_s, reservation)) + b"\n"
+        self._write(line)
+        self._open[reservation.reservation_id] = line
+        if self._size > self._size_most:
+            self._compact()
+
+    def closed(self, reservation_id: str, end: End, amounts: Sequence[int] = ()) -> None:
+        """Write down that a reservation has ended, once the ledger has its call.
+
+        One that is not open here is none of this process's, or was closed before: nothing is written.
+
+        Raises:
+            StoreFailed: It may not be written. Then it is taken for open after a crash, which changes
+                nothing, since the ledger has the call.
+        """
+        if self._open.pop(reservation_id, None) is None:
+            return
+        if not self._open and self._size > self._size_most:
+            self._compact()
+        else:
+            self._write(_encode(Closed(reservation_id, end, tuple(amounts))) + b"\n")
+
+    def close(self) -> None:
+        """End the journal; what is open then is left for `recover`. May be called again."""
+        if self._file < 0:
+            return
+        if not self._open:
+            self._path.unlink(missing_ok=True)
+        os.close(self._file)
+        self._file = -1
+
+    def _write(self, line: bytes) -> None:
+        """Append a line, whole; one that was torn before is ended first, so that it spoils no other."""
+        content = b"\n" + line if self._torn else line
+        try:
+            written = os.write(self._file, content)
+            self._size += written
+            self._torn = written != len(content)
+            if self._torn:
+                # The rest of a short write would meet the same full disk.
+                raise StoreFailed(
+                    f"budget journal {self._path}: it could not be written whole; is the disk full?"
+                )
+            if self._sync:
+                os.fdatasync(self._file)
+        except OSError as error:
+            raise _failure(self._path, error) from error
+
+    def _compact(self) -> None:
+        """Write the file anew with what is open. Where that fails, the old one goes on."""
+        try:
+            file, size = self._begin(b"".join(self._open.values()))
+        except StoreFailed:
+            self._size_most = 2 * self._size
+            return
+        os.close(self._file)
+        self._file, self._size, self._torn = file, size, False
+        self._size_most = max(self._size_least, 2 * size)
+
+    def _begin(self, content: bytes = b"") -> tuple[int, int]:
+        """Make the file, or put another in its place: locked and whole before anybody else sees it."""
+        unfinished = self._path.with_name(self._path.name + _UNFINISHED)
+        try:
+            file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise _failure(self._directory, error) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_whole(file, content)
+            if self._sync:
+                os.fdatasync(file)
+            unfinished.rename(self._path)
+        except OSError as error:
+            os.close(file)
+            unfinished.unlink(missing_ok=True)
+            raise _failure(self._directory, error) from error
+        return file, len(content)
+
+
+@dataclass(slots=True)
+class LeftJournal:
+    """The journal of a process that died. Its lock is held until it is removed or given back.
+
+    Attributes:
+        path: The file.
+        open: What was held and not closed, as it was last opened, in order.
+        closed: What was closed since the file was written anew.
+        faults: What could not be read, by file and line.
+    """
+
+    path: Path
+    open: tuple[Opened, ...]
+    closed: tuple[Closed, ...]
+    faults: tuple[str, ...]
+    _file: int = field(repr=False)
+
+    def remove(self) -> None:
+        """Remove the file: all that it held is in the ledger."""
+        self.path.unlink(missing_ok=True)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Leave the file to whoever recovers it next. May be called again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def recover(data_dir: Path) -> Iterator[LeftJournal]:
+    """Yield the journals of processes that died, each locked; those of living processes are left alone.
+
+    Raises:
+        StoreFailed: A file cannot be read.
+    """
+    directory = data_dir / DIRECTORY
+    _remove_unfinished(directory)
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        try:
+            file = _lock(path)
+            if file is None:
+                continue
+            try:
+                yield _read(path, file)
+            except OSError:
+                os.close(file)
+                raise
+        except OSError as error:
+            raise _failure(path, error) from error
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Remove files that a process died over before anybody could see them."""
+    for path in directory.glob(f"*{_UNFINISHED}"):
+        file = _lock(path)
+        if file is None:
+            continue
+        # One that has just been made may be about to be locked.
+        if os.fstat(file).st_mtime < time.time() - _UNFINISHED_FOR_S:
+            path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _write_whole(file: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+def _lock(path: Path) -> int | None:
+    """Open and lock a file; None where it has gone or a living process holds it."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Somebody else may have recovered and removed it, or written it anew, before it was locked here.
+        if os.fstat(file).st_nlink and stat.S_ISREG(os.fstat(file).st_mode):
+            return file
+    except BlockingIOError:
+        pass
+    os.close(file)
+    return None
+
+
+def _read(path: Path, file: int) -> LeftJournal:
+    with os.fdopen(file, "rb", closefd=False) as stream:
+        lines = stream.read(_READ_BYTES_MAX).split(b"\n")
+    open_: dict[str, Opened] = {}
+    closed: list[Closed] = []
+    faults: list[str] = []
+    # A journal that ends with a whole line ends with an empty one here.
+    last = len(lines)
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        if number == last:
+            faults.append(f"{path}:{number}: the last line was cut off")
+            continue
+        try:
+            event = _EVENT.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            faults.append(f"{path}:{number}: is no event of a journal: {error}")
+            continue
+        if isinstance(event, Opened):
+            open_[event.reservation.reservation_id] = event
+        else:
+            open_.pop(event.reservation_id, None)
+            closed.append(event)
+    return LeftJournal(path, tuple(open_.values()), tuple(closed), tuple(faults), file)
+
+
+def _failure(path: Path, error: OSError) -> StoreFailed:
+    return StoreFailed(
+        f"budget journal {path}: {error.strerror or error}; check the directory, its permissions and the "
+        f"disk's room"
+    )
