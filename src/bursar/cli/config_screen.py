@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bursar.cli.tables import titled_table
 from bursar.settings import Settings
+from bursar.settings.budget_meanings import ladder_meaning, limit_meaning
 from bursar.settings.explaining import Explanation, State, TechniqueInForce
 from bursar.settings.remarks import Remark
 
@@ -36,6 +37,16 @@ def as_object(
                 "techniques": [_technique_object(technique) for technique in explanation.techniques],
             }
             for explanation in explanations
+        ],
+        "budgets": [
+            {
+                "scope": entry.scope,
+                "limit": limit_meaning(budget),
+                "ladder": ladder_meaning(budget),
+                "from": f"budgets.{number}",
+            }
+            for number, entry in enumerate(settings.budgets)
+            for budget in entry.budgets()
         ],
         "warnings": [{"place": r.place, "problem": r.problem, "mend": r.mend} for r in remarks],
     }
@@ -87,6 +98,9 @@ def show(
             style="dim",
         )
         screen.print()
+    if settings.budgets:
+        screen.print(_budget_table(settings))
+        screen.print()
     for remark in remarks:
         _show_remark(screen, remark)
     count = "no warnings" if not remarks else f"warnings: {len(remarks)}"
@@ -107,6 +121,17 @@ def _table(title: str, techniques: Sequence[TechniqueInForce]) -> Table:
             Text(_printable(technique.meaning)),
             Text(_printable(places, keep="\n") or "default", style="" if places else "dim"),
         )
+    return table
+
+
+def _budget_table(settings: Settings) -> Table:
+    table = titled_table(Text("Budgets"))
+    for column in ("scope", "at most", "on the way there"):
+        table.add_column(column, overflow="fold")
+    for entry in settings.budgets:
+        for budget in entry.budgets():
+            cells = (entry.scope, limit_meaning(budget), ladder_meaning(budget))
+            table.add_row(*(Text(_printable(cell)) for cell in cells))
     return table
 
 

@@ -6,19 +6,19 @@ APIs. Reading the file happens here and nowhere else; `load` names file, key and
 
 import difflib
 import tomllib
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from bursar.domain.attribution import LABEL_CHARS_MAX
 from bursar.errors import BadSetting
 from bursar.settings.agents import AgentSection, Layer, Layers, PrefixCache
+from bursar.settings.budgets import BudgetEntries, BudgetEntry
 from bursar.settings.prices import PriceSection
 from bursar.settings.sections import Section
+from bursar.settings.values import AgentLabel, Label, PositiveUsd, Share
 
 Mode = Literal["observe", "optimise", "passthrough"]
 
@@ -29,48 +29,6 @@ PUBLIC_BASE_URLS = {
     "anthropic": "https://api.anthropic.com",
     "openai": "https://api.openai.com/v1",
 }
-
-
-def _read_share(value: Any) -> int:
-    """Read a share between 0 and 0.5 as a whole number per mille."""
-    try:
-        share = Decimal(str(value)) * 1000 if not isinstance(value, bool) else None
-    except InvalidOperation:
-        share = None
-    if share is None or not share.is_finite() or not 0 <= share <= 500 or share != int(share):
-        raise PydanticCustomError(
-            "share", "Input should be a share from 0 to 0.5 with up to three places, such as 0.05"
-        )
-    return int(share)
-
-
-Share = Annotated[int, BeforeValidator(_read_share)]
-"""A share, per mille."""
-
-
-def _check_label(label: str) -> str:
-    """Check a name that calls are attributed to: one that no call can have would count for nobody."""
-    if not label or label != label.strip() or len(label) > LABEL_CHARS_MAX or not label.isprintable():
-        raise PydanticCustomError(
-            "label",
-            "a name has 1 to {most} printable characters, and no blanks around them",
-            {"most": LABEL_CHARS_MAX},
-        )
-    return label
-
-
-def _check_agent(name: str) -> str:
-    """Check an agent's name, or a tenant's agent's."""
-    for label in name.split("/", 1):
-        _check_label(label)
-    return name
-
-
-Label = Annotated[str, AfterValidator(_check_label)]
-"""A tenant's name."""
-
-AgentLabel = Annotated[str, AfterValidator(_check_agent)]
-"""An agent's name, or `TENANT/NAME`."""
 
 
 def _check_url(url: str) -> str:
@@ -158,6 +116,12 @@ class Settings(Section):
         defaults: What is on for everybody,
         tenants: for a tenant's agents,
         agents: and for an agent, or a tenant's agent (`"TENANT/NAME"`).
+        budgets: What scopes may take.
+        unpriced_worst_case_usd: What a call to a model without a price is taken to cost at most, in
+            nanodollars, where such calls are admitted; absent: wherever a budget limits money, they are
+            refused.
+        count_margin: How much more than our count a provider may count, as a share, per mille: what is held
+            for a prompt.
     """
 
     mode: Mode = "optimise"
@@ -172,6 +136,9 @@ class Settings(Section):
     agents: dict[AgentLabel, AgentSection] = Field(default_factory=dict)
     prefix_cache: PrefixCache = PrefixCache()
     prices: PriceSection = Field(default_factory=PriceSection)
+    budgets: BudgetEntries = ()
+    unpriced_worst_case_usd: PositiveUsd | None = None
+    count_margin: Share = 100
 
     @property
     def layers(self) -> Layers:
@@ -240,12 +207,21 @@ def parse(table: dict[str, Any], file: str) -> Settings:
         raise BadSetting("; ".join(wrong), place=file) from None
 
 
+def parse_budget(table: dict[str, Any], place: str) -> BudgetEntry:
+    """Validate one table of the form of `[[budgets]]` that comes from elsewhere, such as a stored budget.
+
+    Raises:
+        BadSetting: A key or value is not allowed.
+    """
+    return parse({"budgets": [table]}, place).budgets[0]
+
+
 def _describe(problem: dict[str, Any]) -> str:
     """Say in words what pydantic found wrong with one setting."""
     location: tuple[str | int, ...] = problem["loc"]
     # Where a key itself is wrong, pydantic says so behind it.
     key = ".".join(str(part) for part in location if part != "[key]")
-    if problem["type"] in {"history", "layers"}:
+    if problem["type"] in {"history", "layers", "budget"}:
         # Keys that contradict each other: the message names them, and the table as a whole says no more.
         return f"{key}: {problem['msg']}" if key else problem["msg"]
     if problem["type"] != "extra_forbidden":
@@ -271,9 +247,12 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         if field is not None:
             model = field.annotation
             continue
-        # A table whose keys are names that the operator chose: all of its members are alike.
+        # A table whose keys are names that the operator chose, or an array: all of its members are alike.
         members = get_args(model)
-        if get_origin(model) is not dict:
+        if type(None) in members:
+            model = members[0]
+            members = get_args(model)
+        if get_origin(model) not in {dict, tuple}:
             return []
-        model = members[1]
+        model = members[1] if get_origin(model) is dict else members[0]
     return list(getattr(model, "model_fields", {}))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bursar.policy.agent import AgentPolicy
 from bursar.settings import Settings
 from bursar.settings.agents import quoted
+from bursar.settings.budget_meanings import doubts_about_budgets
 from bursar.settings.explaining import Explanation, Value, as_key, explain, is_on
 from bursar.wire.output import EFFORTS, THINKING_TOKENS_MIN, OutputLimits
 
@@ -59,6 +60,7 @@ def remark(settings: Settings, known: Knowledge) -> list[Remark]:
         *_about_output(found, known.output_tokens_max),
         *_about_room(settings, found),
         *_about_names(settings),
+        *(Remark(*doubt) for doubt in doubts_about_budgets(settings)),
     ]
     return list(dict.fromkeys(remarks))
 
@@ -110,8 +112,8 @@ def _why_idle(key: str, policy: AgentPolicy) -> str:
         return "without history.summary_model"
     if table == "response_cache" and name != "enabled" and not policy.response_cache.enabled:
         return "without response_cache.enabled"
-    if key == "stable_prefix.split" and policy.stable_prefix.split and not policy.prefix_cache:
-        return "without prefix_cache.enabled, since a text is split only to be marked"
+    if table == "stable_prefix" and not policy.prefix_cache and getattr(policy.stable_prefix, name):
+        return "without prefix_cache.enabled: it makes prompts begin alike for that only"
     return _why_results_idle(name, policy) if table == "tool_results" else ""
 
 

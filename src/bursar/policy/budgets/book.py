@@ -88,12 +88,13 @@ class BudgetBook:
 
         Args:
             claimant: The call.
-            most: What its first attempt can take at most.
+            most: What its first attempt can take at most; what is unknown is claimed as nothing, so ask
+                `Claim.unbounded` then.
             at_s: When it is asked, in seconds since the epoch: its windows are those of this moment.
             ttl_s: How long it is held unless it is renewed.
         """
         forms = self._forms_of(claimant, at_s)
-        amounts = (most.nusd, most.tokens, 1)
+        amounts = (most.nusd or 0, most.tokens or 0, 1)
         demands = tuple(
             [
                 Demand(ask.counter, amounts[ask.which], ask.limit, ask.new_limit)

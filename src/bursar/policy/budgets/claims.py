@@ -13,12 +13,21 @@ class Amounts(msgspec.Struct, frozen=True, gc=False):
     """What a call can take at most, or took.
 
     Attributes:
-        nusd: In nanodollars.
-        tokens: All its tokens, of every class.
+        nusd: In nanodollars; None where that is unknown.
+        tokens: All its tokens, of every class; None likewise.
     """
 
-    nusd: int
-    tokens: int
+    nusd: int | None
+    tokens: int | None
+
+    def of(self, unit: Unit) -> int | None:
+        """Return the amount in a unit; a call is one turn, request and open call."""
+        if unit is Unit.NUSD:
+            return self.nusd
+        return self.tokens if unit is Unit.TOKENS else 1
+
+
+_ORDER = {Unit.NUSD: 0, Unit.TOKENS: 1, Unit.TURNS: 2, Unit.REQUESTS: 3, Unit.OPEN_CALLS: 4}
 
 
 class Claimant(msgspec.Struct, frozen=True):
@@ -54,25 +63,37 @@ class Claim(msgspec.Struct, frozen=True):
         Args:
             most: What the call can take at most with all its attempts, those already made included.
         """
-        totals = {Unit.NUSD: most.nusd, Unit.TOKENS: most.tokens}
-        demands = tuple(_raised(demand, totals.get(demand.counter.unit, 0)) for demand in self.demands)
+        demands = tuple(_raised(demand, most.of(demand.counter.unit) or 0) for demand in self.demands)
         return msgspec.structs.replace(self.reservation, demands=demands)
 
     def taken(self, amounts: Amounts, *, answered: bool) -> tuple[int, ...]:
         """Return what a call took of each demand's counter, in order, for settling it.
 
         Args:
-            amounts: What it really took, or is presumed to have taken.
+            amounts: What it really took, or is presumed to have taken; what is unknown counts as held.
             answered: Whether it was answered, which makes it a turn.
         """
-        by_unit = {
-            Unit.NUSD: amounts.nusd,
-            Unit.TOKENS: amounts.tokens,
-            Unit.TURNS: int(answered),
-            Unit.REQUESTS: 1,
-            Unit.OPEN_CALLS: 0,
-        }
-        return tuple([by_unit[demand.counter.unit] for demand in self.demands])
+        taken = (amounts.nusd, amounts.tokens, int(answered), 1, 0)
+        return tuple(
+            [
+                demand.amount if (amount := taken[_ORDER[demand.counter.unit]]) is None else amount
+                for demand in self.demands
+            ]
+        )
+
+    def unbounded(self, most: Amounts) -> int | None:
+        """Return the first demand that is limited and whose amount is unknown; None where there is none.
+
+        Such a call must not be made: it was claimed with nothing, and could take anything.
+        """
+        return next(
+            (
+                number
+                for number, demand in enumerate(self.demands)
+                if demand.limit is not None and most.of(demand.counter.unit) is None
+            ),
+            None,
+        )
 
     @property
     def demands(self) -> Sequence[Demand]:

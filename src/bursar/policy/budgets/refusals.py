@@ -6,6 +6,7 @@
 | a limit per minute, or on concurrent calls | 429 | `throttled` |
 | a ladder's throttle | 429 | `throttled` |
 | a limit per minute below what the call alone may take | 402 | `budget_exceeded` |
+| a limit on what nobody knows of the call | 402 | `budget_exceeded` |
 | an operator's stop | 403 | `stopped` |
 
 Only what waiting helps against is a 429, since clients repeat those. A stop is no matter of money, and no
@@ -69,6 +70,32 @@ def refuse(claim: Claim, outcome: Exceeded | Throttled, at_s: float) -> Refusal:
     if retry_after_s is None:
         return Refusal(402, BUDGET_EXCEEDED, words, details)
     return Refusal(429, THROTTLED, words, details, retry_after_s)
+
+
+def refuse_unbounded(claim: Claim, demand: int, reason: str) -> Refusal:
+    """Say that a call cannot be held against a limit, since nobody knows what it may take.
+
+    Args:
+        claim: The claim.
+        demand: Number of the demand, by `Claim.unbounded`.
+        reason: Why that is unknown, for a person.
+    """
+    counter, budget = claim.demands[demand].counter, claim.budgets[demand]
+    suffix = suffix_of(counter.unit)
+    limit = "" if budget is None else f" of {spoken_limit(budget.unit, budget.limit, budget.period)}"
+    return Refusal(
+        402,
+        BUDGET_EXCEEDED,
+        f"what this call may take at most is unknown ({reason}), so it cannot be held against the limit"
+        f"{limit} of {counter.scope}",
+        {
+            "scope": counter.scope,
+            "window": counter.period.value,
+            f"limit_{suffix}": None if budget is None else exact(counter.unit, budget.limit),
+            f"needed_{suffix}": None,
+            "resets_at": _resets_at(counter, budget),
+        },
+    )
 
 
 def refuse_stopped(scope: Scope) -> Refusal:
