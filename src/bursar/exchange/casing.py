@@ -14,6 +14,7 @@ from bursar.domain.tokens import PER_MILLE
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.history import Material
+from bursar.exchange.holding import Hold
 from bursar.exchange.versions import Split, Version
 from bursar.policy.case import Case, SharedStart
 from bursar.policy.order import decide
@@ -145,13 +146,25 @@ class Casing:
             return True
         return is_cheaper(self._case(shorter, rules, price), self._case(longer, rules, price))
 
-    def material(self, shortened: Version, choose: Callable[[], Version]) -> Material:
+    def may_be_kept(self, layout: Layout) -> bool:
+        """Whether the provider's cache may keep a version: it is used, and the version is long enough."""
+        rules = self._rules
+        if not self._marks or rules is None or self._call.price is None:
+            return False
+        return layout.total_tokens >= rules.minimum_tokens
+
+    def held_tokens(self, layout: Layout) -> int:
+        """Return how many of a version's first tokens the provider's cache holds."""
+        block = self._cache.deepest(layout, len(layout.chain), self._call.arrival.at_s)
+        return 0 if block is None else layout.ends[block]
+
+    def material(self, shortened: Version, choose: Callable[[], Version], hold: Hold) -> Material:
         """Return what there is before the history is rewritten."""
         rules = self._rules
         if rules is not None and rules.kind is CacheKind.ANTHROPIC:
             # Nothing is cached there without a mark, ours or the client's.
             rules = rules if self._marks or shortened.layout.marks else None
-        return Material(shortened, choose, rules, self._cache)
+        return Material(shortened, choose, rules, self._cache, hold)
 
     def _case(self, layout: Layout, rules: CacheRules, price: Price, whole: Layout | None = None) -> Case:
         """Return a version as a case; of one with a text that was split, what stood there whole is known."""

@@ -9,11 +9,16 @@ from bursar.domain.bounded import BoundedDict, WeighedDict
 from bursar.domain.calibration import Calibration
 from bursar.domain.layout import Layout
 from bursar.domain.price_book import PriceBook
+from bursar.domain.reservations import Counter
+from bursar.domain.scopes import ScopePattern
 from bursar.domain.tokens import RatioBook
 from bursar.domain.windows import WindowBook
+from bursar.exchange.front_memo import FrontMemo
 from bursar.exchange.history_memo import HistoryMemo
 from bursar.exchange.rewriting import RewriteMemo
 from bursar.policy.agent import PolicyBook
+from bursar.policy.budgets.book import BudgetBook
+from bursar.policy.budgets.worst_case import Caution, Maxima
 from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
 from bursar.view.prefixes import SharedPrefixes
@@ -49,6 +54,8 @@ class EngineOptions:
         routing_tasks: Tasks whose calls count as the component `routing`.
         holdout_per_mille: Share of conversations that are left as they came.
         policies: What is set for each agent.
+        caution: How the most that a call can take is worked out.
+        admit_unheld: Whether calls are made while the budget store fails.
         upstreams: How calls are made, by name of the provider section.
     """
 
@@ -58,6 +65,8 @@ class EngineOptions:
     routing_tasks: frozenset[str] = frozenset()
     holdout_per_mille: int = 0
     policies: PolicyBook = field(default_factory=PolicyBook)
+    caution: Caution = field(default_factory=Caution)
+    admit_unheld: bool = False
 
 
 @dataclass(slots=True)
@@ -83,7 +92,12 @@ class Engine:
         planned: For calls in observe mode: as they would be, had the plan gone out.
         rewritten: Tool results that were shortened.
         history: What was done to threads' histories.
+        fronts: How threads' tools and instructions are sent.
         lengths: How long threads become, of agents whose history may be rewritten.
+        maxima: What providers add to what a request shows, by dialect.
+        budgets: The budgets in force. An operator may replace them at any time,
+        stops: and what was stopped.
+        rooms: What was last seen to be left of limits, by counter.
     """
 
     options: EngineOptions
@@ -109,4 +123,9 @@ class Engine:
     planned: ProviderCache = field(default_factory=ProviderCache)
     rewritten: RewriteMemo = field(default_factory=RewriteMemo)
     history: HistoryMemo = field(default_factory=HistoryMemo)
+    fronts: FrontMemo = field(default_factory=FrontMemo)
     lengths: ThreadLengths = field(default_factory=ThreadLengths)
+    maxima: Mapping[str, Maxima] = field(default_factory=dict[str, Maxima])
+    budgets: BudgetBook = field(default_factory=BudgetBook)
+    stops: frozenset[ScopePattern] = frozenset()
+    rooms: BoundedDict[Counter, int] = field(default_factory=lambda: BoundedDict[Counter, int](50_000))

@@ -57,10 +57,11 @@ def settle(call: Call, plan: Plan, sending: Sending, answer: Answer | None, bill
         answer: What its last attempt answered.
         bill: What that cost.
     """
-    return Outcome(call, plan, sending, answer, bill, _with_summary(bill, plan.summary))
+    return Outcome(call, plan, sending, answer, bill, add_summary(bill, plan.summary))
 
 
-def _with_summary(bill: Bill, summary: Summarised | None) -> Bill:
+def add_summary(bill: Bill, summary: Summarised | None) -> Bill:
+    """Add to a call's bill what a summary cost, if one was asked for."""
     return bill if summary is None else with_own_attempt(bill, summary.bill, Technique.HISTORY)
 
 
@@ -130,13 +131,18 @@ def write_left(call: Call) -> Entry:
     return write_unsent(call, Status.ABORTED, _CLIENT_LEFT, call.arrival.at_s)
 
 
-def write_left_summarising(call: Call, plan: Plan, summary: Summarised) -> Entry:
-    """Write the entry of a call whose client left while a summary was written; that may have cost."""
-    ended_at_s = summary.sent.times.ended_at_s
-    entry = write_unsent(call, Status.ABORTED, _CLIENT_LEFT, ended_at_s)
-    total = _with_summary(nothing_billed(call.request.terms), summary)
+def with_summary(entry: Entry, call: Call, summary: Summarised, total: Bill) -> Entry:
+    """Add a summary, which may have cost, to the entry of a call that was not sent itself.
+
+    Args:
+        entry: The entry.
+        call: The call.
+        summary: The summary.
+        total: What the call cost with it.
+    """
     return msgspec.structs.replace(
         entry,
+        latency_ms=_milliseconds(summary.sent.times.ended_at_s - call.arrival.at_s),
         overhead_us=_microseconds(summary.sent.times.sent_at_s - call.arrival.at_s),
         attempts=(_summary_attempt(call, summary),),
         usage=total.usage,
@@ -146,7 +152,6 @@ def write_left_summarising(call: Call, plan: Plan, summary: Summarised) -> Entry
         baseline_nusd=total.baseline_nusd,
         shares=total.shares,
         basis=total.basis,
-        faults=plan.faults,
     )
 
 

@@ -23,6 +23,7 @@ from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.history_memo import Beginning, Held, keep_steps, look_up_steps
 from bursar.exchange.history_sight import Sight
+from bursar.exchange.holding import Hold
 from bursar.exchange.masked_results import full_texts, handles, keep_results
 from bursar.exchange.summarising import Summarised, find_summariser, summarise
 from bursar.exchange.versions import Version, with_messages
@@ -65,12 +66,14 @@ class Material(msgspec.Struct, frozen=True, gc=False):
         choose: Returns the version that goes out where the thread has no step.
         rules: How the model's cache behaves; None where it has none, or it is not used.
         cache: What the provider's cache holds.
+        hold: What the call holds.
     """
 
     shortened: Version
     choose: Callable[[], Version]
     rules: CacheRules | None
     cache: ProviderCache
+    hold: Hold
 
 
 class Condensed(msgspec.Struct, frozen=True, gc=False):
@@ -299,7 +302,10 @@ class _Work:
             return ""
         step = stand.held.step if stand.held is not None else None
         text = text_to_summarise(step, plan, self._conversation, summariser.chars_max)
-        self.summary = yield from summarise(self._engine, self._call, summariser, text)
+        self.summary = yield from summarise(self._engine, self._call, summariser, text, self._material.hold)
+        if self.summary is None:
+            # A budget is in the way of it. The call itself may still fit.
+            return ""
         if self.summary.summary is None and not self.aborted:
             self.faults.append(SUMMARY_FAILED)
             self._memo.failed(self._key, self._call.arrival.at_s)

@@ -5,21 +5,34 @@ from typing import Any
 
 import msgspec
 
-from bursar.domain.ledger import Entry
+from bursar.domain.ledger import Entry, Status
+from bursar.domain.scopes import scopes_of
 from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
 from bursar.errors import BadRequest, UnpricedModel
-from bursar.exchange.answering import answer_kept, find_answer, keep_and_share, takes_part
+from bursar.exchange.answering import Finding, answer_kept, find_answer, keep_and_share, takes_part
 from bursar.exchange.arrival import Arrival, asks_mode, attribute, chosen_mode, is_held_out
 from bursar.exchange.bills import Bill, nothing_billed, unknown_cost
 from bursar.exchange.call import Call
 from bursar.exchange.costing import bill_estimated, bill_reported
+from bursar.exchange.covering import cover_plan
 from bursar.exchange.engine import Engine
-from bursar.exchange.entries import settle, write_entry, write_left, write_left_summarising
+from bursar.exchange.entries import (
+    Outcome,
+    add_summary,
+    settle,
+    with_summary,
+    write_entry,
+    write_left,
+    write_unsent,
+)
 from bursar.exchange.headers import for_client
+from bursar.exchange.holding import Hold
 from bursar.exchange.planning import Plan, make_plan, response_began
-from bursar.exchange.replies import fault_reply, own_headers, refusal, reply_to
+from bursar.exchange.replies import fault_reply, left_headers, own_headers, refusal, refuse, reply_to
 from bursar.exchange.sending import Dispatch, Sending, send
 from bursar.exchange.versions import finish_reading
+from bursar.policy.budgets.refusals import Refusal, refuse_stopped
+from bursar.policy.budgets.stops import stopped
 from bursar.policy.response_cache import CacheUse
 from bursar.wire.dialect import Answer, Dialect, Fault
 from bursar.wire.dialects import DIALECTS
@@ -44,22 +57,44 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         shared = takes_part(call)
     except (BadRequest, UnpricedModel) as error:
         return refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
+    halted = stopped(scopes_of(call.attribution), engine.stops) if engine.stops else None
+    if halted is not None:
+        why = refuse_stopped(halted)
+        yield Record(write_unsent(call, Status.REFUSED, why.status, arrival.at_s))
+        return refuse(dialect, arrival, why)
     own = own_headers(call)
     finding, faults = (yield from find_answer(engine, call)) if shared else (None, ())
-    cache = CacheUse.OFF
-    if finding is not None:
-        if finding.left:
-            yield Record(write_left(call))
-            return refusal(dialect, arrival, _LEFT)
-        if finding.told is not None:
-            return (yield from answer_kept(engine, call, finding, finding.told, own))
-        cache = finding.use
-        own["x-bursar-cache"] = cache.value
-    plan = yield from make_plan(engine, call)
-    summary = plan.summary
-    if summary is not None and isinstance(summary.sent, Aborted):
-        yield Record(write_left_summarising(call, plan, summary), cache)
+    if finding is None:
+        return (yield from _make(engine, call, None, own, faults))
+    if finding.left:
+        yield Record(write_left(call))
         return refusal(dialect, arrival, _LEFT)
+    if finding.told is not None:
+        return (yield from answer_kept(engine, call, finding, finding.told, own))
+    own["x-bursar-cache"] = finding.use.value
+    return (yield from _make(engine, call, finding, own, faults))
+
+
+def _make(
+    engine: Engine, call: Call, finding: Finding | None, own: dict[str, str], faults: tuple[str, ...]
+) -> Life:
+    """Make a call to which nothing kept is the answer.
+
+    Args:
+        engine: What is known.
+        call: The call.
+        finding: Where its answer is to be kept, if it is.
+        own: Our own headers for the client, as far as they are known.
+        faults: What has failed so far.
+    """
+    cache = CacheUse.OFF if finding is None else finding.use
+    hold = Hold(engine, call)
+    plan = yield from make_plan(engine, call, hold)
+    summary = plan.summary
+    has_left = summary is not None and isinstance(summary.sent, Aborted)
+    why = _LEFT if has_left else (yield from cover_plan(engine, call, plan, hold))
+    if why is not None:
+        return (yield from _end_unsent(call, hold, plan, cache, why))
     if plan.max_tokens is not None:
         own["x-bursar-max-tokens"] = str(plan.max_tokens)
     dispatch = Dispatch(
@@ -69,35 +104,54 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         call.policy.response_cache.answer_bytes_max if finding is not None else 0,
         at_s=summary.sent.times.ended_at_s if summary is not None else None,
     )
-    sending = yield from send(call, engine.options.upstreams[arrival.upstream], dispatch)
+    sending = yield from send(call, engine.options.upstreams[call.arrival.upstream], dispatch)
     try:
         answer = _answer(call, sending)
         bill = yield from _bill(engine, call, plan, sending, answer)
         outcome = settle(call, plan, sending, answer, bill)
         entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
+        own.update(left_headers(hold.left_after(outcome.total)))
         reply = reply_to(outcome, own)
     except Exception:  # noqa: BLE001 - What was sent is recorded and passed on, whatever we make of it.
-        entry, reply = _unsettled(call, plan, sending)
+        outcome, entry, reply = _unsettled(call, plan, sending)
     else:
         if finding is not None:
             faults += yield from keep_and_share(call, finding.key, sending, answer)
     if faults:
         entry = msgspec.structs.replace(entry, faults=(*entry.faults, *faults))
     yield Record(entry, cache)
+    yield from hold.settle(outcome.total, answered=entry.status is Status.OK)
     return reply
 
 
-def _unsettled(call: Call, plan: Plan, sending: Sending) -> tuple[Entry, Reply]:
+def _end_unsent(
+    call: Call, hold: Hold, plan: Plan, cache: CacheUse, why: Fault | Refusal
+) -> Generator[Effect, Any, Reply]:
+    """End a call whose client left, or that a budget refuses, before it is sent; a summary may have been."""
+    arrival, dialect, summary = call.arrival, call.dialect, plan.summary
+    status = Status.ABORTED if isinstance(why, Fault) else Status.REFUSED
+    entry = write_unsent(call, status, why.status, arrival.at_s)
+    total = nothing_billed(call.request.terms)
+    if summary is not None:
+        total = add_summary(total, summary)
+        entry = with_summary(entry, call, summary, total)
+        entry = msgspec.structs.replace(entry, faults=plan.faults)
+    yield Record(entry, cache)
+    yield from hold.settle(total, answered=False)
+    return refusal(dialect, arrival, why) if isinstance(why, Fault) else refuse(dialect, arrival, why)
+
+
+def _unsettled(call: Call, plan: Plan, sending: Sending) -> tuple[Outcome, Entry, Reply]:
     """Record a call that we could not settle, at unknown cost, and pass on what came back."""
     outcome = settle(call, plan, sending, None, unknown_cost(None, call.request.terms))
     entry = write_entry(outcome, routing_tasks=frozenset())
     entry = msgspec.structs.replace(entry, faults=(*entry.faults, "settle"))
     last, own = sending.last, own_headers(call)
     if isinstance(last, Whole):
-        return entry, Reply(last.status, {**for_client(last.headers), **own}, last.body)
+        return outcome, entry, Reply(last.status, {**for_client(last.headers), **own}, last.body)
     if isinstance(last, Ended) and sending.meter is not None:
-        return entry, Reply(200, own, sending.meter.rest())
-    return entry, fault_reply(outcome, own, 502, "the provider's answer did not arrive whole")
+        return outcome, entry, Reply(200, own, sending.meter.rest())
+    return outcome, entry, fault_reply(outcome, own, 502, "the provider's answer did not arrive whole")
 
 
 def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effect, Any, Call]:

@@ -21,8 +21,10 @@ from bursar.exchange.call import Call
 from bursar.exchange.casing import ACTING_MODES, Casing, cache_rules, learn
 from bursar.exchange.engine import Engine
 from bursar.exchange.history import Condensed, condense
+from bursar.exchange.holding import Hold
 from bursar.exchange.rewriting import rewrite_results
 from bursar.exchange.splitting import split_beginning
+from bursar.exchange.stabilising import add_note, stabilise
 from bursar.exchange.summarising import Summarised
 from bursar.exchange.versions import Version, lay_out_version, with_messages
 from bursar.wire.dialect import Edits
@@ -60,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         max_tokens: The output limit, where it was lowered; else None.
         summary: The summary that was asked for on the way, if one was.
         is_comparable: Whether the request could have gone out as it came: its model's window holds it.
+        marks: The cache marks in `body`,
+        options: and what it says about caching as a whole.
     """
 
     layout: Layout
@@ -72,9 +76,11 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     max_tokens: int | None = None
     summary: Summarised | None = None
     is_comparable: bool = True
+    marks: Mapping[int, Mark] = msgspec.field(default_factory=dict[int, Mark])
+    options: CacheOptions = CacheOptions()
 
 
-def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
+def make_plan(engine: Engine, call: Call, hold: Hold) -> Generator[Effect, Any, Plan]:
     """Plan a call: count it into what is known, ask the techniques, and write what goes upstream.
 
     Yields:
@@ -86,10 +92,10 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
     options = read_cache_options(call.request)
     habit = learn(engine, call, came.layout, rules)
     case = Casing(engine, call, rules, options, habit)
-    content = yield from _prepare(engine, call, came, case)
+    content = yield from _prepare(engine, call, came, case, hold)
     version, faults = content.version, content.faults
     decisions, more_faults = case.decide(version)
-    faults += more_faults
+    decisions, faults = content.decisions + decisions, faults + more_faults
     look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)
     stages = _stages((*content.path, (Technique.PREFIX_CACHE, version.layout)), look)
     if call.mode != "optimise":
@@ -99,7 +105,17 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
             marks, plan_options = _with_decisions(version.layout, options, decisions)
             outcome = engine.planned.look(version.layout, marks, rules, at_s, plan_options)
             planned = version.layout, outcome
-        return Plan(came.layout, rules, call.arrival.body, sent, stages, planned, faults)
+        return Plan(
+            came.layout,
+            rules,
+            call.arrival.body,
+            sent,
+            stages,
+            planned,
+            faults,
+            marks=came.layout.marks,
+            options=options,
+        )
     body, written = _write(call, version, decisions)
     marks, sent_options = version.layout.marks, options
     if written is None:
@@ -121,6 +137,8 @@ def make_plan(engine: Engine, call: Call) -> Generator[Effect, Any, Plan]:
         else version.request.max_tokens,
         summary=content.summary,
         is_comparable=version is came or _could_go(engine, call, came.layout),
+        marks=marks,
+        options=sent_options,
     )
 
 
@@ -132,40 +150,50 @@ class _Content(msgspec.Struct, frozen=True, gc=False):
         version: What came of it.
         faults: Techniques that failed, and what is wrong besides.
         summary: The summary that was asked for on the way, if one was.
+        decisions: What was decided beside how it is marked.
     """
 
     path: tuple[tuple[Technique, Layout], ...]
     version: Version
     faults: tuple[str, ...] = ()
     summary: Summarised | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
-def _prepare(engine: Engine, call: Call, came: Version, case: Casing) -> Generator[Effect, Any, _Content]:
+def _prepare(
+    engine: Engine, call: Call, came: Version, case: Casing, hold: Hold
+) -> Generator[Effect, Any, _Content]:
     """Take a call through the techniques that change its content."""
     if call.mode not in ACTING_MODES:
         return _Content((), came)
     limited, faults = _limit_output(engine, call, came)
-    shortened, more_faults = yield from _shorten(engine, call, limited)
+    front = yield from stabilise(engine, call, limited, case)
+    call, steady = front.call, front.version
+    shortened, more_faults = yield from _shorten(engine, call, steady)
 
     def choose() -> Version:
-        if shortened is limited or case.pays(shortened.layout, limited.layout):
+        if shortened is steady or case.pays(shortened.layout, steady.layout):
             return shortened
-        return limited
+        return steady
 
     if call.policy.history.enabled:
-        condensed = yield from condense(engine, call, case.material(shortened, choose))
+        condensed = yield from condense(engine, call, case.material(shortened, choose, hold))
     else:
         base = choose()
         condensed = Condensed(base, base)
     version, split_faults = yield from split_beginning(engine, call, condensed.version, case)
+    noted = yield from add_note(engine, call, version, front.note)
+    faults += front.faults + more_faults + condensed.faults + split_faults
+    if noted is None:
+        return _Content((), came, (*faults, Technique.PREFIX_CACHE.value), condensed.summary)
     path = (
         (Technique.OUTPUT, came.layout),
-        (Technique.TOOL_RESULTS, limited.layout),
+        (Technique.PREFIX_CACHE, limited.layout),
+        (Technique.TOOL_RESULTS, steady.layout),
         (Technique.HISTORY, condensed.base.layout),
         (Technique.PREFIX_CACHE, condensed.version.layout),
     )
-    faults += more_faults + condensed.faults + split_faults
-    return _Content(path, version, faults, condensed.summary)
+    return _Content(path, noted, faults, condensed.summary, front.decisions)
 
 
 def _could_go(engine: Engine, call: Call, layout: Layout) -> bool:

@@ -11,9 +11,11 @@ from bursar.exchange.arrival import Arrival
 from bursar.exchange.call import Call
 from bursar.exchange.entries import Outcome, client_status
 from bursar.exchange.headers import for_client, header_text
+from bursar.policy.budgets.refusals import Refusal
 from bursar.wire.dialect import Dialect, Fault
 
 _JSON = {"content-type": "application/json"}
+_NO_RETRY = {"x-should-retry": "false"}
 
 
 def own_headers(call: Call) -> dict[str, str]:
@@ -72,6 +74,11 @@ def amounts(cost_nusd: int | None, baseline_nusd: int | None) -> dict[str, str]:
     return headers
 
 
+def left_headers(left_nusd: int | None) -> dict[str, str]:
+    """Return what is left of the tightest budget as a header; none where there is no budget."""
+    return {} if left_nusd is None else {"x-bursar-budget-remaining-usd": usd_text(left_nusd)}
+
+
 def comment(own: Mapping[str, str], basis: CostBasis) -> bytes:
     """Write what a stream's headers could not say yet, as a comment that clients skip."""
     said = {name.removeprefix("x-bursar-").replace("-", "_"): value for name, value in own.items()}
@@ -91,3 +98,11 @@ def refusal(dialect: Dialect, arrival: Arrival, fault: Fault) -> Reply:
     """Tell the client that its call was not made."""
     headers = {**_JSON, "x-bursar-operation-id": arrival.operation_id}
     return Reply(fault.status, headers, dialect.error(fault, arrival.operation_id))
+
+
+def refuse(dialect: Dialect, arrival: Arrival, why: Refusal) -> Reply:
+    """Tell the client that a budget or an operator keeps its call from being made."""
+    reply = refusal(dialect, arrival, Fault(why.status, why.kind, why.message, why.details))
+    # SDKs repeat what waiting helps against, which would only make the rest worse.
+    waiting = {"retry-after": str(why.retry_after_s)} if why.retry_after_s is not None else _NO_RETRY
+    return Reply(reply.status, {**reply.headers, **waiting}, reply.body)

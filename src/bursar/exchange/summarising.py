@@ -8,12 +8,16 @@ import msgspec
 from bursar.domain.ledger import CostBasis
 from bursar.domain.prices import Price, Terms, cost, total_nusd
 from bursar.domain.prompt import ContentClass
+from bursar.domain.tokens import PER_MILLE
 from bursar.domain.usage import Usage
 from bursar.effects import Count, Effect, Send, Sent, Unreachable, Whole
 from bursar.errors import UnpricedClass
 from bursar.exchange.bills import Bill, nothing_billed, unknown_cost
+from bursar.exchange.bounding import bound
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
+from bursar.exchange.holding import Hold
+from bursar.policy.budgets.worst_case import Bounds, Sending
 from bursar.policy.history.decision import SummaryOffer
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.history.summary import SUMMARY_INSTRUCTIONS, price_summary
@@ -21,6 +25,7 @@ from bursar.ports import UpstreamRequest
 from bursar.wire import raw_json
 from bursar.wire.condensing.asking import SummaryRequest, read_summary, write_summary_request
 from bursar.wire.dialect import Answer
+from bursar.wire.extras import NO_EXTRAS
 
 SUMMARY_TASK = "history_summary"
 """The task of a request for a summary, where the upstream is told tasks."""
@@ -112,15 +117,16 @@ def find_summariser(engine: Engine, call: Call, options: HistoryOptions) -> Summ
 
 
 def summarise(
-    engine: Engine, call: Call, summariser: Summariser, text: str
-) -> Generator[Effect, Any, Summarised]:
-    """Have a text summarised, once.
+    engine: Engine, call: Call, summariser: Summariser, text: str, hold: Hold
+) -> Generator[Effect, Any, Summarised | None]:
+    """Have a text summarised, once; None where a budget does not allow it.
 
     Args:
         engine: Ratios, and how its provider is called.
         call: The call whose attempt it is.
         summariser: The model.
         text: What it is to read.
+        hold: What the call holds.
     """
     arrival, asked = call.arrival, summariser.request(text)
     policy = engine.options.upstreams[arrival.upstream]
@@ -133,6 +139,8 @@ def summarise(
         # Whatever comes of it, the call itself must still have its time.
         timeout_s=min(policy.timeout_s, _TIMEOUT_S, policy.deadline_s / 4),
     )
+    if hold.is_needed and (yield from hold.cover(_bounds(engine, call, asked, request.body))) is not None:
+        return None
     sent: Sent = yield Send(request, None, lambda _: None)
     is_answer = isinstance(sent, Whole) and sent.status == 200
     answer = call.dialect.answer(sent.body) if is_answer and isinstance(sent, Whole) else None
@@ -140,7 +148,22 @@ def summarise(
     summary = None
     if answer is not None and answer.complete and isinstance(sent, Whole):
         summary = read_summary(call.dialect.name, sent.body)
+    hold.took(bill)
     return Summarised(summariser.model, sent, answer, bill, summary)
+
+
+def _bounds(engine: Engine, call: Call, asked: SummaryRequest, body: bytes) -> Bounds:
+    """Bound what a summary takes; its text by its bytes, since nobody has counted it yet."""
+    sending = Sending(
+        body_bytes=len(body),
+        counted_tokens=len(body),
+        factor_per_mille=PER_MILLE,
+        pieces=2,
+        output_tokens_max=asked.output_tokens_max,
+        writes=(),
+        extras=NO_EXTRAS,
+    )
+    return bound(engine, call, asked.model, _STANDARD, sending)
 
 
 def is_for_summary(request: UpstreamRequest) -> bool:

@@ -1,0 +1,198 @@
+"""What a call holds against its budgets while it lives.
+
+Before each attempt that may cost something, the most that it can take is held: the first reserves, further
+ones extend. When the call has ended, what it really took is counted in the place of it. Every way out in
+between ends the hold: a refusal holds nothing, and what a driver cannot bring to an end it gives up itself.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from bursar.domain.reservations import Ended, Exceeded, Held, Level, Throttled, Unit
+from bursar.effects import Effect, Extend, Reserve, Settle
+from bursar.exchange.bills import Bill
+from bursar.exchange.call import Call
+from bursar.exchange.engine import Engine
+from bursar.exchange.left_behind import write_note
+from bursar.policy.budgets.book import BudgetBook
+from bursar.policy.budgets.claims import Amounts, Claim, Claimant
+from bursar.policy.budgets.refusals import Refusal, refuse
+from bursar.policy.budgets.standing import prefers_cheaper, remaining_nusd
+from bursar.policy.budgets.worst_case import Bounds, WorstCase
+
+_Answer = Held | Exceeded | Throttled | Ended | None
+
+
+class Hold:
+    """What one call holds.
+
+    Args:
+        engine: The budgets in force.
+        call: The call.
+    """
+
+    def __init__(self, engine: Engine, call: Call) -> None:
+        self._engine = engine
+        self._call = call
+        # Where nothing is limited, nothing is asked.
+        self._book: BudgetBook | None = engine.budgets if engine.budgets.budgets else None
+        self._claim: Claim | None = None
+        self._taken_nusd = self._taken_tokens = 0
+        self._levels: Sequence[Level] = ()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is to be held before an attempt."""
+        return self._book is not None
+
+    def left_after(self, total: Bill) -> int | None:
+        """Return what a call leaves of the tightest limit on money; None where there is none.
+
+        It goes by what the counters held when the call's last hold was made.
+        """
+        claim = self._claim
+        left = remaining_nusd(claim, self._levels) if claim is not None and self._levels else None
+        if claim is None or left is None:
+            return None
+        held_nusd = _held(claim, Unit.NUSD)
+        return max(0, left + held_nusd - (held_nusd if total.cost_nusd is None else total.cost_nusd))
+
+    @property
+    def prefers_cheaper(self) -> bool:
+        """Whether a budget is so far spent that cheaper models are to be preferred."""
+        return self._claim is not None and bool(self._levels) and prefers_cheaper(self._claim, self._levels)
+
+    def cover(self, bounds: Bounds) -> Generator[Effect, Any, Refusal | None]:
+        """Hold what a further attempt can take at most.
+
+        Returns:
+            Why the attempt must not be made; None where it may.
+        """
+        book = self._book
+        if book is None:
+            return None
+        claim = self._claim
+        if claim is None:
+            claim = self._begin(book)
+        worst = bounds.for_rooms(self._rooms(claim))
+        while True:
+            refusal = _refuse_unbounded(claim, worst)
+            if refusal is not None:
+                return refusal
+            asked = msgspec.structs.replace(claim, reservation=claim.extended(self._beyond(worst)))
+            answer: _Answer = yield (Reserve if self._claim is None else Extend)(asked.reservation)
+            if isinstance(answer, Exceeded) and worst is bounds.far and bounds.near != bounds.far:
+                # What was known of the counters was too old; next to a limit, the nearer bound may still fit.
+                self._learn(asked, answer)
+                worst = bounds.near
+                continue
+            return (yield from self._judge(asked, answer))
+
+    def took(self, bill: Bill) -> None:
+        """Take note of what an attempt took that was covered, before another one is."""
+        claim, taken = self._claim, _amounts(bill)
+        if claim is not None:
+            self._taken_nusd = _held(claim, Unit.NUSD) if taken.nusd is None else taken.nusd
+            self._taken_tokens = _held(claim, Unit.TOKENS) if taken.tokens is None else taken.tokens
+
+    def settle(self, total: Bill, *, answered: bool) -> Generator[Effect, Any, None]:
+        """Count what the call took, all its attempts together, in the place of what is held.
+
+        What is not known counts as all that is held: unknown is never zero.
+        """
+        claim = self._claim
+        if claim is None:
+            return
+        taken = claim.taken(_amounts(total), answered=answered)
+        ended: Ended | None = yield Settle(claim.reservation, taken)
+        if ended is not None and ended.levels:
+            self._levels = ended.levels
+            self._remember(claim, ended.levels)
+
+    def _begin(self, book: BudgetBook) -> Claim:
+        call = self._call
+        claim = book.claim(
+            Claimant(call.arrival.operation_id, call.attribution), Amounts(0, 0), call.arrival.at_s
+        )
+        reservation = msgspec.structs.replace(claim.reservation, note=write_note(call))
+        return msgspec.structs.replace(claim, reservation=reservation)
+
+    def _beyond(self, worst: WorstCase) -> Amounts:
+        """Return the most that the call can have taken after a further attempt."""
+        return Amounts(self._taken_nusd + (worst.nusd or 0), self._taken_tokens + (worst.tokens or 0))
+
+    def _judge(self, asked: Claim, answer: _Answer) -> Generator[Effect, Any, Refusal | None]:
+        match answer:
+            case Held():
+                self._claim, self._levels = asked, answer.levels
+                self._remember(asked, answer.levels)
+                return None
+            case Exceeded() | Throttled():
+                self._learn(asked, answer)
+                return refuse(asked, answer, self._call.arrival.at_s)
+            case Ended():
+                return Refusal(503, "api_error", "a call of this id has ended already", {})
+            case None:
+                if self._engine.options.admit_unheld:
+                    # What it takes is counted once the store can be asked again.
+                    self._claim = asked
+                    return None
+                if self._claim is None:
+                    # Whether it is held is not known.
+                    yield Settle(asked.reservation, None)
+                return _STORE_FAILED
+
+    def _rooms(self, claim: Claim) -> Iterator[tuple[Unit, int | None]]:
+        """Yield what was last known to be left of each limit."""
+        rooms = self._engine.rooms
+        for demand in claim.demands:
+            if demand.limit is not None:
+                yield demand.counter.unit, rooms.get(demand.counter)
+
+    def _remember(self, claim: Claim, levels: Sequence[Level]) -> None:
+        keep = self._engine.rooms.keep
+        for demand, level in zip(claim.demands, levels, strict=True):
+            limit = demand.limit if demand.new_limit is None else demand.new_limit
+            if limit is not None:
+                keep(demand.counter, limit - level.settled - level.held)
+
+    def _learn(self, claim: Claim, answer: Exceeded | Throttled) -> None:
+        if isinstance(answer, Exceeded):
+            level = answer.level
+            self._engine.rooms.keep(
+                claim.demands[answer.demand].counter, answer.limit - level.settled - level.held
+            )
+
+
+_STORE_FAILED = Refusal(
+    503,
+    "api_error",
+    "the budget store cannot be asked, and no calls are made until it can (storage.on_store_failure)",
+    {},
+    retry_after_s=1,
+)
+
+
+def _held(claim: Claim, unit: Unit) -> int:
+    """Return what is held of a unit."""
+    return max((d.amount for d in claim.demands if d.counter.unit is unit), default=0)
+
+
+def _amounts(bill: Bill) -> Amounts:
+    """Return what a bill took. Where nothing was billed, there is no usage, and it took nothing."""
+    usage = bill.usage
+    if usage is None:
+        return Amounts(bill.cost_nusd, None if bill.cost_nusd is None else 0)
+    return Amounts(bill.cost_nusd, usage.prompt_tokens + usage.output_tokens)
+
+
+def _refuse_unbounded(claim: Claim, worst: WorstCase) -> Refusal | None:
+    """Refuse an attempt of which nobody knows what it can take of something that is limited."""
+    number = claim.unbounded(Amounts(worst.nusd, worst.tokens))
+    if number is None:
+        return None
+    scope = claim.demands[number].counter.scope
+    message = f"{scope} has a limit, and nothing bounds what this call can take of it: {worst.reason}"
+    return Refusal(400, "invalid_request_error", message, {"scope": scope})
