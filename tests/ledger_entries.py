@@ -119,6 +119,7 @@ def arbitrary_entries(operation_ids: st.SearchStrategy[str] | None = None) -> st
             conversation=_names,
             user=_names,
             tags=_tags,
+            key=_names,
         ),
         dialect=_names,
         model=_names,

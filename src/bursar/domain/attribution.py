@@ -20,6 +20,7 @@ class Attribution(msgspec.Struct, frozen=True, gc=False):
         conversation: What one end user is served with; empty until it is recognised.
         user: The end user; empty where nobody said.
         tags: Free labels, sorted by name.
+        key: Id of the virtual key that the call came with; empty for none.
     """
 
     tenant: str = DEFAULT
@@ -28,6 +29,7 @@ class Attribution(msgspec.Struct, frozen=True, gc=False):
     conversation: str = ""
     user: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    key: str = ""
 
     def in_conversation(self, conversation: str) -> Self:
         """Return the same with its conversation named."""

@@ -12,8 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from bursar.adapters.ledger import writer
-from bursar.adapters.ledger.connection import writer_connection
 from bursar.adapters.ledger.sqlite import FILE_NAME, LedgerReader, SqliteLedger
+from bursar.adapters.sqlite.connection import writer_connection
 from bursar.errors import CallerMistake, CorruptStore, EntryRefused, StoreFailed
 from ledger_entries import entry
 
@@ -60,7 +60,7 @@ def test_a_database_of_something_else_is_refused(
 ) -> None:
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         connection.execute("CREATE TABLE recipes (name TEXT)")
-    with pytest.raises(CorruptStore, match="not a ledger of Bursar's"):
+    with pytest.raises(CorruptStore, match="no ledger of Bursar's"):
         open_ledger(tmp_path)
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("recipes",)]

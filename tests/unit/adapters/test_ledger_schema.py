@@ -9,17 +9,17 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from bursar.adapters.ledger.connection import writer_connection
 from bursar.adapters.ledger.holdout import read_comparison
-from bursar.adapters.ledger.migration import migrate, scripts
 from bursar.adapters.ledger.queries import Span
-from bursar.adapters.ledger.schema import APPLICATION_ID, HEAD, SUM_COLUMNS, metadata, rollups
+from bursar.adapters.ledger.schema import APPLICATION_ID, HEAD, LEDGER, SUM_COLUMNS, metadata, rollups
+from bursar.adapters.sqlite.connection import writer_connection
+from bursar.adapters.sqlite.migration import migrate, scripts
 
 
 @pytest.fixture
 def migrated(tmp_path: Path) -> Path:
     path = tmp_path / "ledger.db"
-    migrate(path)
+    migrate(LEDGER, path)
     return path
 
 
@@ -59,7 +59,7 @@ def test_alembic_sees_nothing_left_to_migrate(migrated: Path) -> None:
 
 
 def test_head_names_the_newest_migration() -> None:
-    assert scripts().get_heads() == [HEAD]
+    assert scripts(LEDGER).get_heads() == [HEAD]
 
 
 def test_a_migrated_file_is_marked_as_ours(migrated: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_migrated_file_is_marked_as_ours(migrated: Path) -> None:
 
 def test_migrating_twice_changes_nothing(migrated: Path) -> None:
     before = columns(migrated)
-    migrate(migrated)
+    migrate(LEDGER, migrated)
     assert columns(migrated) == before
 
 
@@ -78,9 +78,10 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date(migrated: Path, tmp_
     with closing(sqlite3.connect(migrated)) as connection, closing(sqlite3.connect(old)) as copy:
         connection.backup(copy)
         copy.execute("DROP INDEX ix_entries_held_out")
+        copy.execute("ALTER TABLE entries DROP COLUMN key")
         copy.execute("UPDATE alembic_version SET version_num = '0001'")
         copy.commit()
-    migrate(old)
+    migrate(LEDGER, old)
     assert indexes_and_options(old) == indexes_and_options(migrated)
 
 
@@ -110,13 +111,13 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
         raise sqlite3.OperationalError("power cut")
 
     path = tmp_path / "ledger.db"
-    monkeypatch.setattr("bursar.adapters.ledger.migration.command.upgrade", upgrade_and_fail)
+    monkeypatch.setattr("bursar.adapters.sqlite.migration.command.upgrade", upgrade_and_fail)
     with pytest.raises(sqlite3.OperationalError, match="power cut"):
-        migrate(path)
+        migrate(LEDGER, path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     monkeypatch.undo()
-    migrate(path)
+    migrate(LEDGER, path)
     assert "entries" in columns(path)
 
 

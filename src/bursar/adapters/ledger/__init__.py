@@ -2,8 +2,6 @@
 
     schema.py      tables, as SQLAlchemy Core metadata; migrations/ builds the same ones step by step
     rows.py        entries and tallies as rows, and back
-    connection.py  opening the file, and what its errors mean
-    migration.py   bringing a file to the newest schema
     writer.py      the thread that commits in groups
     group.py       one commit: entries and roll-ups in few, wide statements
     queries.py     reports as SQL

@@ -98,6 +98,7 @@ def entry_row(entry: Entry) -> Row:
         _json(entry.would_save) if entry.would_save else "{}",
         _json(who.tags) if who.tags else "[]",
         _json(entry.faults) if entry.faults else "[]",
+        who.key,
     )
     _check(row)
     return row
@@ -126,6 +127,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
             conversation=cell["conversation"],
             user=cell["user"],
             tags=_pairs.decode(cell["tags"]),
+            key=cell["key"],
         ),
         dialect=cell["dialect"],
         model=cell["model"],

@@ -9,11 +9,12 @@ What reports group and sum by is a column; what is only read back with its entry
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
+from bursar.adapters.sqlite.kind import StoreKind
 from bursar.domain.holdout import HELD_OUT
 from bursar.domain.ledger import Component, Technique
 from bursar.domain.usage import ServerTool, TokenClass
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/versions`; a ledger that is at it needs no migration."""
 
 APPLICATION_ID = 0x42525352
@@ -104,6 +105,8 @@ entries = Table(
     Column("would_save", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("faults", JSON, nullable=False),
+    # Id of the virtual key; it came with the third schema, and a column that is added comes last.
+    Column("key", Text, nullable=False, server_default=""),
     # Reports cut by time and then scan; any further index would cost every call and help none of them.
     Index(None, "at_us"),
     # But for calls that are held out: few, if any, and asked for by every report.
@@ -119,3 +122,5 @@ rollups = Table(
     # The rows are the key's own tree: one write per upsert instead of two.
     sqlite_with_rowid=False,
 )
+
+LEDGER = StoreKind("ledger", APPLICATION_ID, "bursar.adapters.ledger:migrations", HEAD, metadata)

@@ -12,13 +12,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from bursar.adapters.ledger.connection import reader_connection, store_failure, writer_connection
 from bursar.adapters.ledger.holdout import read_comparison
-from bursar.adapters.ledger.migration import check, migrate
 from bursar.adapters.ledger.queries import Span, read_report
 from bursar.adapters.ledger.rows import at_us, entry_of
-from bursar.adapters.ledger.schema import entries
+from bursar.adapters.ledger.schema import LEDGER, entries
 from bursar.adapters.ledger.writer import GroupWriter
+from bursar.adapters.sqlite.connection import reader_connection, store_failure, writer_connection
+from bursar.adapters.sqlite.migration import check, migrate
 from bursar.domain.ledger import Entry
 from bursar.domain.report import Report, ReportKey
 from bursar.errors import CallerMistake
@@ -54,9 +54,9 @@ class LedgerReader:
         reader = cls(path)
         try:
             with closing(reader_connection(path)) as connection:
-                check(connection, path)
+                check(LEDGER, connection, path)
         except sqlite3.Error as error:
-            raise store_failure(path, error) from error
+            raise store_failure(LEDGER, path, error) from error
         return reader
 
     def report(
@@ -87,11 +87,11 @@ class LedgerReader:
                 found = read_report(connection, by, span, limit)
                 return replace(found, holdout=read_comparison(connection, span))
         except sqlite3.Error as error:
-            raise store_failure(self._path, error) from error
+            raise store_failure(LEDGER, self._path, error) from error
         except DBAPIError as error:
             if not isinstance(error.orig, sqlite3.Error):
                 raise
-            raise store_failure(self._path, error.orig) from error
+            raise store_failure(LEDGER, self._path, error.orig) from error
         finally:
             engine.dispose()
 
@@ -109,7 +109,7 @@ class LedgerReader:
                 for row in connection.execute(_ENTRIES, (span.since_us, span.until_us)):
                     yield entry_of(row)
         except sqlite3.Error as error:
-            raise store_failure(self._path, error) from error
+            raise store_failure(LEDGER, self._path, error) from error
 
 
 class SqliteLedger(LedgerReader):
@@ -130,14 +130,14 @@ class SqliteLedger(LedgerReader):
         path = data_dir / FILE_NAME
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            migrate(path)
+            migrate(LEDGER, path)
             connection = writer_connection(path)
         except (OSError, sqlite3.Error) as error:
-            raise store_failure(path, error) from error
+            raise store_failure(LEDGER, path, error) from error
         except DBAPIError as error:
             if not isinstance(error.orig, sqlite3.Error):
                 raise
-            raise store_failure(path, error.orig) from error
+            raise store_failure(LEDGER, path, error.orig) from error
         return cls(path, connection)
 
     async def record(self, entry: Entry) -> None:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
-from bursar.adapters.ledger.connection import store_failure, writer_connection
 from bursar.adapters.ledger.group import Member, write_group
 from bursar.adapters.ledger.rows import entry_row
+from bursar.adapters.ledger.schema import LEDGER
+from bursar.adapters.sqlite.connection import store_failure, writer_connection
 from bursar.domain.ledger import Entry
 from bursar.errors import EntryRefused, StoreFailed
 
@@ -140,7 +141,7 @@ class GroupWriter:
                 self._connection = writer_connection(self._path)
             write_group(self._connection, members)
         except sqlite3.Error as error:
-            failure = store_failure(self._path, error)
+            failure = store_failure(LEDGER, self._path, error)
         except Exception as error:  # noqa: BLE001 -- The thread must outlive any fault, or every later call would hang.
             failure = StoreFailed(f"ledger {self._path}: {type(error).__name__}: {error}")
         else:

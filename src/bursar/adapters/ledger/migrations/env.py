@@ -1,8 +1,5 @@
-"""Runs migrations on the connection that `migration.py` hands over, inside its transaction."""
+"""Runs the ledger's migrations."""
 
-from alembic import context
+from bursar.adapters.sqlite.scripts import run
 
-from bursar.adapters.ledger.schema import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-context.run_migrations()
+run()

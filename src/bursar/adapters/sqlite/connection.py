@@ -1,10 +1,11 @@
-"""Connections to a ledger file, and what SQLite's errors mean to whoever must mend them."""
+"""Connections to a store's file, and what SQLite's errors mean to whoever must mend them."""
 
 import sqlite3
 import time
 from pathlib import Path
 from urllib.parse import quote
 
+from bursar.adapters.sqlite.kind import StoreKind
 from bursar.errors import CorruptStore, StoreFailed
 
 BUSY_TIMEOUT_S = 5.0
@@ -15,7 +16,7 @@ _CACHE_KIB = 16 * 1024
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _REASONS = {
-    sqlite3.SQLITE_FULL: "the disk is full; free some space, and recording goes on by itself",
+    sqlite3.SQLITE_FULL: "the disk is full; free some space, and it goes on by itself",
     sqlite3.SQLITE_BUSY: f"another process held it for more than {BUSY_TIMEOUT_S:g} s",
     sqlite3.SQLITE_READONLY: "it is read-only; make the file and its directory writable",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its directory exists and is writable",
@@ -24,7 +25,7 @@ _REASONS = {
 
 
 def writer_connection(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Open a ledger file for one writer.
+    """Open a file for one writer.
 
     Args:
         path: The file.
@@ -46,7 +47,7 @@ def writer_connection(path: Path, *, create: bool = False) -> sqlite3.Connection
 
 
 def reader_connection(path: Path) -> sqlite3.Connection:
-    """Open a ledger file for reading only, beside any writers.
+    """Open a file for reading only, beside any writers.
 
     Raises:
         sqlite3.Error: It is not there, cannot be opened, or is no database.
@@ -54,23 +55,23 @@ def reader_connection(path: Path) -> sqlite3.Connection:
     return _connect(path, "ro")
 
 
-def store_failure(path: Path, error: sqlite3.Error | OSError) -> StoreFailed:
+def store_failure(kind: StoreKind, path: Path, error: sqlite3.Error | OSError) -> StoreFailed:
     """Say what an error of the database means, naming the file and a way to mend it."""
     if not isinstance(error, sqlite3.Error):
         return StoreFailed(
-            f"ledger {path}: {error.strerror or error}; check the directory and its permissions"
+            f"{kind.name} {path}: {error.strerror or error}; check the directory and its permissions"
         )
     code = _primary_code(error)
     if code in _CORRUPT:
-        return corrupt(path, str(error))
-    return StoreFailed(f"ledger {path}: {_REASONS.get(code, str(error))} ({error})")
+        return corrupt(kind, path, str(error))
+    return StoreFailed(f"{kind.name} {path}: {_REASONS.get(code, str(error))} ({error})")
 
 
-def corrupt(path: Path, reason: str) -> CorruptStore:
+def corrupt(kind: StoreKind, path: Path, reason: str) -> CorruptStore:
     """Say that a file is damaged or is none of ours."""
     return CorruptStore(
-        f"ledger {path}: {reason}; the file was left untouched: restore it from a backup, "
-        f"or move it away to begin a new ledger"
+        f"{kind.name} {path}: {reason}; the file was left untouched: restore it from a backup, "
+        f"or move it away to begin a new {kind.name}"
     )
 
 
@@ -88,7 +89,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         # Transactions are begun by hand; the module's own would begin them too late to be IMMEDIATE.
         isolation_level=None,
         cached_statements=_CACHED_STATEMENTS,
-        # The writer's connection is opened by whoever opens the ledger and then belongs to its thread.
+        # The writer's connection is opened by whoever opens the store and then belongs to its thread.
         check_same_thread=False,
     )
 
@@ -96,7 +97,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _turn_on_wal(connection: sqlite3.Connection) -> None:
     """Turn on the write-ahead log, which stays on in the file."""
     # SQLite does not wait on a busy file here as it does elsewhere, so that two processes which open a
-    # new ledger at the same moment would fail each other.
+    # new file at the same moment would fail each other.
     deadline_s = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
