@@ -52,9 +52,13 @@ class StablePrefixPolicy(msgspec.Struct, frozen=True):
 
     Attributes:
         split: Whether a text may be sent as two blocks, where what earlier calls began with ends.
+        order: Whether tools are sent in one order, with their keys in one order.
+        volatile: Whether lines of the instructions that were seen to vary are sent behind the prompt.
     """
 
     split: bool = True
+    order: bool = False
+    volatile: bool = False
 
 
 class AgentPolicy(msgspec.Struct, frozen=True):

@@ -139,9 +139,14 @@ class StablePrefix(Section):
     Attributes:
         split: Whether a text may be sent as two blocks, where what earlier calls began with ends; default
             true.
+        order: Whether tools are sent sorted by name, with the keys of their JSON sorted; default false.
+        volatile: Whether lines of the instructions that hold a time, an id or a count, and were seen to vary,
+            are sent behind the prompt; default false.
     """
 
     split: bool | None = None
+    order: bool | None = None
+    volatile: bool | None = None
 
 
 class AgentSection(Section):

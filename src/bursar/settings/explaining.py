@@ -183,4 +183,6 @@ def _defaults() -> dict[str, object]:
         "history.pinned": list(history.pinned),
         "prefix_cache.enabled": policy.prefix_cache,
         "stable_prefix.split": policy.stable_prefix.split,
+        "stable_prefix.order": policy.stable_prefix.order,
+        "stable_prefix.volatile": policy.stable_prefix.volatile,
     }

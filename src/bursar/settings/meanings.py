@@ -93,6 +93,10 @@ def _prefix_cache(policy: AgentPolicy) -> str:
     parts = ["cache marks set where they pay"]
     if policy.stable_prefix.split:
         parts.append("a text that begins as earlier ones did is sent as two blocks where that pays")
+    if policy.stable_prefix.order:
+        parts.append("tools and their keys in one order")
+    if policy.stable_prefix.volatile:
+        parts.append("lines of the instructions that vary move behind the prompt")
     return "; ".join(parts)
 
 
