@@ -180,10 +180,12 @@ class Settle(msgspec.Struct, frozen=True):
     Attributes:
         reservation: The call's.
         amounts: What it took of each demand's counter, in order; None where nothing of it was begun.
+        recorded: Whether the ledger has the call.
     """
 
     reservation: Reservation
     amounts: Sequence[int] | None
+    recorded: bool = True
 
 
 Sent = Whole | Ended | Cut | Aborted | Unreachable

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from bursar.domain.reservations import Ended, Exceeded, Held, Reservation, Throttled
 from bursar.effects import Extend, Reserve, Settle
 from bursar.errors import StoreFailed
-from bursar.ports import BudgetStore, Clock
+from bursar.ports import BudgetStore, Clock, HoldJournal
 
 LOG = logging.getLogger("bursar.budgets")
 
@@ -38,12 +38,16 @@ class Holdings:
         store: Where it is held.
         clock: The time.
         presume: What is made of reservations that were left behind.
+        journal: Where what is held is written down; None where the store itself outlives this process.
     """
 
-    def __init__(self, store: BudgetStore, clock: Clock, presume: Presume) -> None:
+    def __init__(
+        self, store: BudgetStore, clock: Clock, presume: Presume, journal: HoldJournal | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._presume = presume
+        self._journal = journal
         self._open: dict[str, Reservation] = {}
         self._kept: dict[str, Settle] = {}
         self._trying: asyncio.Task[None] | None = None
@@ -68,6 +72,8 @@ class Holdings:
         self._open[reservation.reservation_id] = reservation
         try:
             result = await ask(reservation, self._clock.now())
+            if self._journal is not None and isinstance(result, Held):
+                self._journal.opened(reservation, self._clock.now())
         except StoreFailed as failure:
             LOG.warning("the budget store failed: %s", failure)
             return None
@@ -144,9 +150,14 @@ class Holdings:
             LOG.critical("the budget store does not know of %d calls' ends: %s", self.kept, failure)
 
     async def _end(self, effect: Settle) -> Ended:
-        if effect.amounts is None:
-            return await self._store.release(effect.reservation, self._clock.now())
-        return await self._store.settle(effect.reservation, effect.amounts, self._clock.now())
+        reservation, amounts = effect.reservation, effect.amounts
+        if amounts is None:
+            ended = await self._store.release(reservation, self._clock.now())
+        else:
+            ended = await self._store.settle(reservation, amounts, self._clock.now())
+        if self._journal is not None and effect.recorded:
+            self._journal.closed(reservation.reservation_id, ended.end, amounts or ())
+        return ended
 
     def _keep(self, effect: Settle) -> None:
         if len(self._kept) >= _KEPT_MAX:

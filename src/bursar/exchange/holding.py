@@ -97,16 +97,21 @@ class Hold:
             self._taken_nusd = _held(claim, Unit.NUSD) if taken.nusd is None else taken.nusd
             self._taken_tokens = _held(claim, Unit.TOKENS) if taken.tokens is None else taken.tokens
 
-    def settle(self, total: Bill, *, answered: bool) -> Generator[Effect, Any, None]:
+    def settle(self, total: Bill, *, answered: bool, recorded: bool) -> Generator[Effect, Any, None]:
         """Count what the call took, all its attempts together, in the place of what is held.
 
         What is not known counts as all that is held: unknown is never zero.
+
+        Args:
+            total: What it took.
+            answered: Whether it was answered.
+            recorded: Whether the ledger has it.
         """
         claim = self._claim
         if claim is None:
             return
         taken = claim.taken(_amounts(total), answered=answered)
-        ended: Ended | None = yield Settle(claim.reservation, taken)
+        ended: Ended | None = yield Settle(claim.reservation, taken, recorded)
         if ended is not None and ended.levels:
             self._levels = ended.levels
             self._remember(claim, ended.levels)

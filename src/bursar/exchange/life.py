@@ -119,8 +119,8 @@ def _make(
             faults += yield from keep_and_share(call, finding.key, sending, answer)
     if faults:
         entry = msgspec.structs.replace(entry, faults=(*entry.faults, *faults))
-    yield Record(entry, cache)
-    yield from hold.settle(outcome.total, answered=entry.status is Status.OK)
+    recorded: bool = yield Record(entry, cache)
+    yield from hold.settle(outcome.total, answered=entry.status is Status.OK, recorded=recorded)
     return reply
 
 
@@ -136,8 +136,8 @@ def _end_unsent(
         total = add_summary(total, summary)
         entry = with_summary(entry, call, summary, total)
         entry = msgspec.structs.replace(entry, faults=plan.faults)
-    yield Record(entry, cache)
-    yield from hold.settle(total, answered=False)
+    recorded: bool = yield Record(entry, cache)
+    yield from hold.settle(total, answered=False, recorded=recorded)
     return refusal(dialect, arrival, why) if isinstance(why, Fault) else refuse(dialect, arrival, why)
 
 
