@@ -1,5 +1,5 @@
 # One set of recipes for people and for CI. Each recipe does the set-up that it needs.
-.PHONY: setup demo test check fmt bench lock clean
+.PHONY: setup redis demo test check fmt bench lock clean
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,10 +14,13 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+redis:  ## A redis-server for the tests, where there is none; they start and end it themselves.
+	@command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -qq -y redis-server; }
+
 demo: setup  ## Play agent conversations through the gateway and show what was saved.
 	$(BIN)/bursar demo
 
-test: setup  ## Everything that proves the project: style, types, layers, tests.
+test: setup redis  ## Everything that proves the project: style, types, layers, tests.
 	$(MAKE) check
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --skip-covered --show-missing --format=total
@@ -32,7 +35,7 @@ fmt: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup  ## Print the figures: bill, overhead, throughput, faults.
+bench: setup redis  ## Print the figures: bill, overhead, throughput, faults.
 	$(BIN)/python -m bench
 
 lock:  ## Renew the hash-locked requirements (no index address goes in).

@@ -1,8 +1,8 @@
 """Where reservations are held: a `ports.BudgetStore` in memory, and one in Redis that processes share.
 
     memory.py     the store in memory; counters.py, conversations.py, tombstones.py, recent.py are its parts
-    redis.py      the store in Redis; lua/ has its steps, an atomic script each; names.py, scripts.py,
-                  replies.py, failures.py are its parts
+    redis.py      the store in Redis; lua/ has its steps, an atomic script each; connection.py, names.py,
+                  scripts.py, replies.py, failures.py are its parts
     rules.py      what both stores decide alike, and how long they keep what
 
 Both keep three things. A *counter* has what is settled and what is held. A *lease* is a reservation that is

@@ -1,0 +1,281 @@
+"""Reservations in Redis 7 or Valkey, for any number of processes.
+
+A step is one script and one round trip. A step that failed may have happened; asking again is safe, and left
+to the caller.
+"""
+
+from collections.abc import Sequence
+from typing import Self
+
+import msgspec
+from redis.exceptions import NoScriptError
+
+from bursar.adapters.budgets.connection import RedisClient, RedisOptions, check, open_client, send
+from bursar.adapters.budgets.failures import unreadable
+from bursar.adapters.budgets.names import Names
+from bursar.adapters.budgets.replies import end_outcome, hold_outcome, levels, texts
+from bursar.adapters.budgets.rules import (
+    KEPT_S,
+    PRESUMED_KEPT_S,
+    TOMBSTONE_KEPT_S,
+    bounds_end_s,
+    check_amounts,
+    earlier_hour,
+    minute_demand,
+    with_amounts,
+)
+from bursar.adapters.budgets.scripts import Script
+from bursar.domain.reservations import (
+    Counter,
+    Demand,
+    End,
+    Ended,
+    Exceeded,
+    Held,
+    Level,
+    Reservation,
+    Throttle,
+    Throttled,
+    Unit,
+)
+from bursar.errors import StoreFailed
+
+_decode_reservation = msgspec.msgpack.Decoder(Reservation).decode
+_encode_reservation = msgspec.msgpack.Encoder().encode
+
+_Fields = list[str | int]
+
+
+class RedisBudgets:
+    """A `ports.BudgetStore` in Redis.
+
+    Args:
+        client: A client that returns texts as bytes and never repeats a command (`connection.open_client`).
+        options: How it is used.
+    """
+
+    def __init__(self, client: RedisClient, options: RedisOptions) -> None:
+        self._client = client
+        self._goes_by_caller = options.goes_by_caller
+        self._names = Names(options.organisation)
+        self._hold_script = Script.load("hold_1")
+        self._end_script = Script.load("end_1")
+        self._renew_script = Script.load("renew_1")
+        self._due_script = Script.load("due_1")
+        self._read_script = Script.load("read_1")
+        self._correct_script = Script.load("correct_1")
+
+    @classmethod
+    def open(cls, url: str, options: RedisOptions) -> Self:
+        """Return the store at a URL (`redis://`, `rediss://` or `unix://`); nothing is sent yet.
+
+        Raises:
+            BadSetting: The URL is none.
+        """
+        return cls(open_client(url, options), options)
+
+    async def check(self) -> None:
+        """Make sure that budgets can be kept there.
+
+        Raises:
+            StoreFailed: It is too old, or may drop what it holds when memory runs short, or cannot be asked.
+        """
+        await check(self._client)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def reserve(self, reservation: Reservation, now_s: float) -> Held | Exceeded | Throttled | Ended:
+        """Hold all or nothing; see `ports.BudgetStore`."""
+        return await self._hold("reserve", reservation, reservation.throttles, now_s)
+
+    async def extend(self, reservation: Reservation, now_s: float) -> Held | Exceeded | Ended:
+        """Hold more; see `ports.BudgetStore`."""
+        outcome = await self._hold("extend", reservation, (), now_s)
+        if isinstance(outcome, Throttled):
+            raise unreadable()
+        return outcome
+
+    async def settle(self, reservation: Reservation, amounts: Sequence[int], now_s: float) -> Ended:
+        """Count what was really taken; see `ports.BudgetStore`."""
+        check_amounts(reservation, amounts)
+        return self._surely(await self._end(reservation, End.SETTLED, amounts, now_s))
+
+    async def release(self, reservation: Reservation, now_s: float) -> Ended:
+        """End what took nothing; see `ports.BudgetStore`."""
+        nothing = (0,) * len(reservation.demands)
+        return self._surely(await self._end(reservation, End.RELEASED, nothing, now_s))
+
+    async def renew(self, reservation_ids: Sequence[str], ttl_s: int, now_s: float) -> frozenset[str]:
+        """Hold for longer; see `ports.BudgetStore`."""
+        named = {self._names.reservation(one).encode(): one for one in reservation_ids}
+        if not named:
+            return frozenset()
+        reply = await self._run(
+            self._renew_script,
+            [self._names.leases, self._names.state],
+            [self._now_ms(now_s), ttl_s * 1000, *named],
+        )
+        try:
+            return frozenset([named[name] for name in texts(reply)])
+        except KeyError:
+            raise unreadable() from None
+
+    async def sweep(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
+        """End what was left behind, one after another; see `ports.BudgetStore`.
+
+        What ended before one fails is returned; the rest is found again by the next sweep.
+        """
+        reply = await self._run(
+            self._due_script, [self._names.leases, self._names.state], [self._now_ms(now_s), most]
+        )
+        swept: list[Reservation] = []
+        for name in texts(reply):
+            try:
+                reservation = await self._presume(name.decode(), now_s)
+            except StoreFailed:
+                if not swept:
+                    raise
+                break
+            if reservation is not None:
+                swept.append(reservation)
+        return swept
+
+    async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
+        """Return how counters stand; see `ports.BudgetStore`."""
+        del now_s
+        if not counters:
+            return []
+        reply = await self._run(self._read_script, [self._names.counter(one) for one in counters], [])
+        return levels(texts(reply), len(counters))
+
+    async def correct(self, counter: Counter, settled: int, now_s: float) -> Level:
+        """Set what is settled; see `ports.BudgetStore`."""
+        if settled < 0:
+            raise ValueError("an amount is below zero")
+        amount = "" if counter.unit is Unit.OPEN_CALLS else settled
+        reply = await self._run(
+            self._correct_script,
+            [self._names.counter(counter), self._names.state],
+            [self._now_ms(now_s), amount, *_lifetime(counter)],
+        )
+        return levels(texts(reply), 1)[0]
+
+    async def _hold(
+        self, how: str, reservation: Reservation, throttles: Sequence[Throttle], now_s: float
+    ) -> Held | Exceeded | Throttled | Ended:
+        demands = reservation.demands
+        check_amounts(reservation, [demand.amount for demand in demands])
+        keys = self._keys(reservation)
+        if len(set(keys)) != len(keys):
+            raise ValueError("a reservation asks something of one counter twice")
+        arguments: list[str | int | bytes] = [
+            self._now_ms(now_s),
+            how,
+            self._names.reservation(reservation.reservation_id),
+            reservation.ttl_s * 1000,
+            _encode_reservation(reservation),
+            len(demands),
+            len(throttles),
+        ]
+        for demand in demands:
+            arguments += _demand_fields(demand)
+        for throttle in throttles:
+            keys += [self._names.counter(one) for one in (throttle.budget, *throttle.hours)]
+            arguments += _throttle_fields(reservation, throttle)
+        return hold_outcome(reservation, await self._run(self._hold_script, keys, arguments))
+
+    async def _end(
+        self, reservation: Reservation, end: End, amounts: Sequence[int], now_s: float
+    ) -> Ended | None:
+        kept_s = PRESUMED_KEPT_S if end is End.PRESUMED else TOMBSTONE_KEPT_S
+        name = self._names.reservation(reservation.reservation_id)
+        arguments: list[str | int | bytes] = [
+            self._now_ms(now_s),
+            end,
+            name,
+            kept_s * 1000,
+            len(reservation.demands),
+        ]
+        for demand, amount in zip(reservation.demands, amounts, strict=True):
+            is_counted = int(demand.counter.unit is not Unit.OPEN_CALLS)
+            arguments += (amount, is_counted, _or_none(demand.new_limit), *_lifetime(demand.counter))
+        reply = await self._run(self._end_script, self._keys(reservation), arguments)
+        return end_outcome(reservation, end, reply)
+
+    async def _presume(self, name: str, now_s: float) -> Reservation | None:
+        """End what was left behind; None if it has ended otherwise meanwhile."""
+        key = self._names.lease(name)
+        lease = await send(self._client, "GET", key)
+        if lease is None:
+            # Its lease was deleted by somebody else: nothing tells what was held.
+            await send(self._client, "ZREM", self._names.leases, name)
+            return None
+        if not isinstance(lease, bytes):
+            raise unreadable()
+        state, _, written = lease.partition(b"\n")
+        if not state.startswith(b"h"):
+            return None
+        try:
+            amounts = [int(amount) for amount in state[1:].split(b",") if amount]
+            reservation = with_amounts(_decode_reservation(written), amounts)
+        except (ValueError, msgspec.MsgspecError):
+            raise StoreFailed("the budget store holds a reservation that this version cannot read") from None
+        ended = await self._end(reservation, End.PRESUMED, amounts, now_s)
+        return None if ended is None or not ended.is_first else reservation
+
+    @staticmethod
+    def _surely(ended: Ended | None) -> Ended:
+        if ended is None:
+            raise unreadable()
+        return ended
+
+    def _keys(self, reservation: Reservation) -> list[str]:
+        names = self._names
+        return [
+            names.lease(names.reservation(reservation.reservation_id)),
+            names.leases,
+            names.state,
+            names.conversation(reservation.conversation),
+            *[names.counter(demand.counter) for demand in reservation.demands],
+        ]
+
+    def _now_ms(self, now_s: float) -> str | int:
+        """Return the time where the script is to go by it, else nothing."""
+        return int(now_s * 1000) if self._goes_by_caller else ""
+
+    async def _run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | int | bytes]
+    ) -> object:
+        """Run a step; it is sent whole only where Redis does not know it yet."""
+        try:
+            return await send(self._client, "EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await send(self._client, "EVAL", script.text, len(keys), *keys, *arguments)
+
+
+def _demand_fields(demand: Demand) -> _Fields:
+    return [demand.amount, _or_none(demand.limit), _or_none(demand.new_limit), *_lifetime(demand.counter)]
+
+
+def _throttle_fields(reservation: Reservation, throttle: Throttle) -> _Fields:
+    length_ms, _ = earlier_hour(throttle.hours[1], 0)
+    return [
+        throttle.from_amount,
+        minute_demand(reservation, throttle),
+        bounds_end_s(throttle.minute) * 1000,
+        bounds_end_s(throttle.hours[1]) * 1000,
+        length_ms,
+        throttle.per_mille,
+    ]
+
+
+def _or_none(amount: int | None) -> str | int:
+    return "" if amount is None else amount
+
+
+def _lifetime(counter: Counter) -> _Fields:
+    """Return when a counter's window ends, if it does, and how long it is kept after that, both in ms."""
+    end_ms = "" if counter.end_s is None else counter.end_s * 1000
+    return [end_ms, KEPT_S[counter.period] * 1000]
