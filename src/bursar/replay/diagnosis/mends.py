@@ -37,7 +37,7 @@ _BY_CAUSE = {
     "or drop it.",
     Cause.TEXT: "Static first, dynamic context last: move what varies behind everything that does not.",
     Cause.TAIL: "Split the text where it begins to vary: one block for what is always the same, with a cache "
-    "mark, and one for the rest.",
+    'mark, and one for the rest (mode = "optimise" does it where that pays; stable_prefix.split is its key).',
     Cause.ORDER: "Send what is the same in one order.",
     Cause.KEYS: "Write JSON with its keys in one order, sorted say.",
     Cause.SET: "Send the same blocks with every call.",
