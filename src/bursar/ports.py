@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
 from bursar.domain.ledger import Entry
 from bursar.domain.reservations import Counter, End, Ended, Exceeded, Held, Level, Reservation, Throttled
 from bursar.policy.response_cache import CacheUse
@@ -290,5 +291,48 @@ class HoldJournal(Protocol):
 
         Raises:
             StoreFailed: It may not be written; after a crash it is looked up in the ledger.
+        """
+        ...
+
+
+class AdminStore(Protocol):
+    """What operators set while the gateway runs. Its methods block, for a commit at most.
+
+    Whoever keeps a copy of the state asks for the version every few seconds, and reads when it has changed;
+    who makes a change, reads at once.
+
+    Raises, all methods alike:
+        StoreFailed: The store could not be read or written; then nothing changed.
+    """
+
+    def version(self) -> int:
+        """Return the state's version, the number of changes so far: cheap enough for every second."""
+        ...
+
+    def read(self) -> AdminState:
+        """Return all that is set."""
+        ...
+
+    def put(self, item: AdminItem) -> AdminChange | None:
+        """Set an item, in place of the one of its kind and name.
+
+        Returns:
+            What changed; None where the same content was set already.
+
+        Raises:
+            BadSetting: A text is too long, or no Unicode.
+        """
+        ...
+
+    def remove(self, kind: ItemKind, name: str, by: str, at_s: float) -> AdminChange | None:
+        """Remove an item. Returns what changed; None where there was none."""
+        ...
+
+    def changes(self, limit: int = 100, before_version: int | None = None) -> Sequence[AdminChange]:
+        """Return the last changes, the latest first.
+
+        Args:
+            limit: How many at most.
+            before_version: Only earlier ones than this; None for the latest.
         """
         ...

@@ -1,0 +1,1 @@
+"""Alembic's environment for the admin store; `versions` holds the steps, oldest first."""

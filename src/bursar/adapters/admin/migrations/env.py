@@ -1,0 +1,5 @@
+"""Runs the admin store's migrations."""
+
+from bursar.adapters.sqlite.scripts import run
+
+run()

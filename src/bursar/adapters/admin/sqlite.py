@@ -1,0 +1,202 @@
+"""The admin store in one SQLite file."""
+
+import sqlite3
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from bursar.adapters.admin.schema import ADMIN, changes, items
+from bursar.adapters.sqlite.connection import reader_connection, store_failure, writer_connection
+from bursar.adapters.sqlite.migration import check, migrate
+from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
+from bursar.errors import BadSetting, StoreFailed
+
+FILE_NAME = "admin.db"
+
+TEXT_CHARS_MAX = 64 * 1024
+"""Characters of a name or content at most."""
+
+_US_PER_S = 1_000_000
+
+
+class SqliteAdmin:
+    """A `ports.AdminStore` in a file. Thread-safe: each method opens a connection of its own.
+
+    Args:
+        path: The file, at the newest schema.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reading = create_engine(
+            "sqlite://", creator=lambda: reader_connection(path), poolclass=NullPool
+        )
+        self._writing = create_engine(
+            "sqlite://", creator=lambda: writer_connection(path), poolclass=NullPool
+        )
+        for engine, begin in ((self._reading, "BEGIN"), (self._writing, "BEGIN IMMEDIATE")):
+            _begin_with(engine, begin)
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        """Open the store of a data directory, which is made where there is none, and bring it up to date.
+
+        Raises:
+            CorruptStore: Its file is damaged, or is none of ours; it is left untouched.
+            StoreFailed: It cannot be written, or a newer Bursar wrote it.
+        """
+        path = data_dir / FILE_NAME
+        with _failing(path):
+            data_dir.mkdir(parents=True, exist_ok=True)
+            migrate(ADMIN, path)
+        return cls(path)
+
+    @classmethod
+    def open_existing(cls, data_dir: Path) -> Self | None:
+        """Open the store of a data directory as it is, to read it; None where there is none.
+
+        Raises:
+            CorruptStore: Its file is damaged, or is none of ours.
+            StoreFailed: It cannot be read, or its schema is not this version's.
+        """
+        path = data_dir / FILE_NAME
+        with _failing(path):
+            if not path.exists():
+                return None
+            with closing(reader_connection(path)) as connection:
+                check(ADMIN, connection, path)
+        return cls(path)
+
+    def version(self) -> int:
+        """Return the state's version; see `ports.AdminStore`."""
+        with _failing(self._path), closing(reader_connection(self._path)) as connection:
+            (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM changes").fetchone()
+            return int(version)
+
+    def read(self) -> AdminState:
+        """Return all that is set; see `ports.AdminStore`."""
+        with _failing(self._path), self._reading.connect() as connection:
+            version = _version(connection)
+            rows = connection.execute(select(items).order_by(items.c.name)).mappings().all()
+        state: dict[ItemKind, dict[str, AdminItem]] = {kind: {} for kind in ItemKind}
+        for row in rows:
+            item = AdminItem(
+                _kind(row["kind"]), row["name"], row["content"], _seconds(row["set_at_us"]), row["set_by"]
+            )
+            state[item.kind][item.name] = item
+        return AdminState(version, state)
+
+    def put(self, item: AdminItem) -> AdminChange | None:
+        """Set an item; see `ports.AdminStore`."""
+        for what, text in (("its name", item.name), ("its content", item.content), ("who", item.set_by)):
+            _check(what, text)
+        return self._change(item, item.content)
+
+    def remove(self, kind: ItemKind, name: str, by: str, at_s: float) -> AdminChange | None:
+        """Remove an item; see `ports.AdminStore`."""
+        _check("who", by)
+        return self._change(AdminItem(kind, name, "", at_s, by), None)
+
+    def changes(self, limit: int = 100, before_version: int | None = None) -> Sequence[AdminChange]:
+        """Return the last changes; see `ports.AdminStore`."""
+        statement = select(changes).order_by(changes.c.version.desc()).limit(limit)
+        if before_version is not None:
+            statement = statement.where(changes.c.version < before_version)
+        with _failing(self._path), self._reading.connect() as connection:
+            return [_change_of(row) for row in connection.execute(statement).mappings()]
+
+    def _change(self, item: AdminItem, after: str | None) -> AdminChange | None:
+        at_us = round(item.set_at_s * _US_PER_S)
+        here = (items.c.kind == item.kind.value) & (items.c.name == item.name)
+        with _failing(self._path), self._writing.begin() as connection:
+            before = connection.execute(select(items.c.content).where(here)).scalar()
+            if before == after:
+                return None
+            if after is None:
+                connection.execute(items.delete().where(here))
+            else:
+                values = {"content": after, "set_at_us": at_us, "set_by": item.set_by}
+                connection.execute(
+                    insert(items)
+                    .values(kind=item.kind.value, name=item.name, **values)
+                    .on_conflict_do_update(index_elements=["kind", "name"], set_=values)
+                )
+            change = AdminChange(
+                _version(connection) + 1, _seconds(at_us), item.set_by, item.kind, item.name, before, after
+            )
+            connection.execute(
+                changes.insert().values(
+                    version=change.version,
+                    at_us=at_us,
+                    by=change.by,
+                    kind=change.kind.value,
+                    name=change.name,
+                    before=before,
+                    after=after,
+                )
+            )
+        return change
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(changes.c.version), 0))).scalar_one())
+
+
+def _change_of(row: Mapping[Any, Any]) -> AdminChange:
+    return AdminChange(
+        version=row["version"],
+        at_s=_seconds(row["at_us"]),
+        by=row["by"],
+        kind=_kind(row["kind"]),
+        name=row["name"],
+        before=row["before"],
+        after=row["after"],
+    )
+
+
+def _kind(text: str) -> ItemKind:
+    try:
+        return ItemKind(text)
+    except ValueError:
+        # To pass over what may be a limit would be to lift it.
+        raise StoreFailed(
+            f"the admin store has a {text!r}, which this Bursar does not know; upgrade it"
+        ) from None
+
+
+def _seconds(us: int) -> float:
+    return us / _US_PER_S
+
+
+def _check(what: str, text: str) -> None:
+    if len(text) > TEXT_CHARS_MAX:
+        raise BadSetting(f"{what} has {len(text)} characters; at most {TEXT_CHARS_MAX} are kept")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadSetting(f"{what} is no Unicode text") from None
+
+
+def _begin_with(engine: Engine, statement: str) -> None:
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction] -- SQLAlchemy calls it.
+        connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def _failing(path: Path) -> Generator[None]:
+    """Say what an error of the file means."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise store_failure(ADMIN, path, error) from error
+    except DBAPIError as error:
+        if not isinstance(error.orig, sqlite3.Error):
+            raise
+        raise store_failure(ADMIN, path, error.orig) from error
