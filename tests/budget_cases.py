@@ -1,0 +1,30 @@
+"""Counters and reservations of the budget tests."""
+
+from bursar.domain.reservations import Counter, Demand, Period, Reservation, Throttle, Unit
+
+HOUR_S = 3_600
+# A quarter past the hour, at the start of a minute.
+NOW_S = 1_764_000_000 - 1_764_000_000 % 86_400 + 10 * HOUR_S + 900
+
+_DAY_S = NOW_S - NOW_S % 86_400
+_HOUR_S = NOW_S - NOW_S % HOUR_S
+
+MONTH = Counter("organisation", Unit.NUSD, Period.MONTH, _DAY_S, _DAY_S + 30 * 86_400)
+DAY = Counter("tenant:acme", Unit.NUSD, Period.DAY, _DAY_S, _DAY_S + 86_400)
+TOTAL = Counter("conversation:acme/one", Unit.NUSD, Period.TOTAL)
+OPEN = Counter("tenant:acme", Unit.OPEN_CALLS, Period.TOTAL)
+MINUTE = Counter("tenant:acme", Unit.REQUESTS, Period.MINUTE, NOW_S, NOW_S + 60)
+HOUR = Counter("tenant:acme", Unit.REQUESTS, Period.HOUR, _HOUR_S, _HOUR_S + HOUR_S)
+HOUR_BEFORE = Counter("tenant:acme", Unit.REQUESTS, Period.HOUR, _HOUR_S - HOUR_S, _HOUR_S)
+
+
+def demand(counter: Counter, amount: int, limit: int | None = None, new_limit: int | None = None) -> Demand:
+    """Ask so much of a counter."""
+    return Demand(counter, amount, limit, new_limit)
+
+
+def reservation(
+    name: str, *demands: Demand, conversation: str = "one", throttles: tuple[Throttle, ...] = ()
+) -> Reservation:
+    """Ask all that at once, to be held for two minutes."""
+    return Reservation(name, conversation, demands, throttles)
