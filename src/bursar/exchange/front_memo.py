@@ -5,6 +5,7 @@ import msgspec
 from bursar.domain.bounded import BoundedDict, WeighedDict
 from bursar.domain.prompt import digest
 from bursar.view.volatile_lines import Lines, VolatileLines
+from bursar.wire.raw_json import compact
 from bursar.wire.tool_order import order_tools
 
 
@@ -24,6 +25,18 @@ class Stand(msgspec.Struct, frozen=True, gc=False):
     system: bytes
 
 
+class OrderedTools(msgspec.Struct, frozen=True, gc=False):
+    """Tools in one order.
+
+    Attributes:
+        content: The array in raw JSON.
+        name: Names them, whatever order they came in.
+    """
+
+    content: bytes
+    name: bytes
+
+
 class FrontMemo:
     """Fronts in memory, bounded; of instructions, digests only.
 
@@ -37,7 +50,11 @@ class FrontMemo:
         self, threads_max: int = 100_000, tools_bytes_max: int = 16 << 20, lines_max: int = 100_000
     ) -> None:
         self._stands: BoundedDict[tuple[str, str], Stand] = BoundedDict(threads_max)
-        self._ordered: WeighedDict[bytes, bytes] = WeighedDict(tools_bytes_max, len)
+        self._ordered: WeighedDict[bytes, OrderedTools] = WeighedDict(
+            tools_bytes_max, lambda tools: len(tools.content)
+        )
+        # The form in which tools came first; empty once they came in another.
+        self._forms: BoundedDict[bytes, bytes] = BoundedDict(lines_max)
         self._lines: WeighedDict[bytes, Lines] = WeighedDict(lines_max, lambda lines: 1 + len(lines))
         self.volatile = VolatileLines(lines_max)
         self.stand = self._stands.get
@@ -49,11 +66,30 @@ class FrontMemo:
         self.keep_lines = self._lines.keep
         """Remember the lines of instructions that may vary."""
 
-    def ordered(self, tools: bytes) -> bytes:
+    def ordered(self, tools: bytes) -> OrderedTools:
         """Return tools, an array in raw JSON, in one order."""
-        name = digest(tools)
-        known = self._ordered.get(name)
+        key = digest(tools)
+        known = self._ordered.get(key)
         if known is None:
-            known = order_tools(tools)
-            self._ordered.keep(name, known)
+            content = order_tools(tools)
+            known = OrderedTools(content, digest(compact(content)))
+            self._ordered.keep(key, known)
         return known
+
+    def vary(self, who: bytes, tools: OrderedTools, form: bytes) -> bool:
+        """Learn in which form tools came; return whether they come in different ones.
+
+        Args:
+            who: Names the agent and its tenant.
+            tools: The tools.
+            form: Names them as they came.
+        """
+        key = who + tools.name
+        first = self._forms.get(key)
+        if first is None:
+            self._forms.keep(key, form)
+            return False
+        if first and first != form:
+            self._forms.keep(key, b"")
+            return True
+        return not first

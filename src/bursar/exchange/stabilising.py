@@ -13,12 +13,12 @@ import msgspec
 
 from bursar.domain.decision import Decision
 from bursar.domain.ledger import Technique
-from bursar.domain.prompt import digest
+from bursar.domain.prompt import Piece, digest
 from bursar.effects import Effect
 from bursar.exchange.call import Call
 from bursar.exchange.casing import Casing
 from bursar.exchange.engine import Engine
-from bursar.exchange.front_memo import Stand
+from bursar.exchange.front_memo import OrderedTools, Stand
 from bursar.exchange.versions import Version, finish_reading, lay_out_version
 from bursar.policy.stable_prefix import Parting, add_changed, choose_lines, part
 from bursar.view.volatile_lines import Lines, changed_lines, find_lines
@@ -127,9 +127,10 @@ class _Work:
         self._tools_field = next(
             (name for name in _TOOL_FIELDS if fields.get(name, raw.NULL) != raw.NULL), None
         )
-        self._tools = digest(fields[self._tools_field]) if self._tools_field is not None else b""
-        system = version.request.prompt.system
-        self._system = digest(b"".join([block.digest for piece in system for block in piece.blocks]))
+        prompt = version.request.prompt
+        self._tools, self._system = _name(prompt.tools), _name(prompt.system)
+        attribution = call.attribution
+        self._who = digest(f"{attribution.tenant}\0{attribution.agent}".encode("utf-8", "surrogatepass"))
 
     def run(self) -> Generator[Effect, Any, Steady]:
         """Return the call with the front that it goes out with."""
@@ -161,19 +162,28 @@ class _Work:
         changed = _NO_LINES
         if known is not None and known.system != self._system:
             changed = changed_lines(self._memo.lines(known.system) or (), lines)
-        attribution = self._call.attribution
-        who = digest(f"{attribution.tenant}\0{attribution.agent}".encode("utf-8", "surrogatepass"))
-        seen = self._memo.volatile.see(who, lines, changed)
+        seen = self._memo.volatile.see(self._who, lines, changed)
+        vary = self._policy.order and self._tools_vary()
         if known is None:
-            return Stand(self._policy.order, choose_lines(lines, seen), self._tools, self._system)
-        order = known.order or (self._policy.order and known.tools != self._tools)
+            return Stand(vary, choose_lines(lines, seen), self._tools, self._system)
+        order = known.order or (vary and known.tools != self._tools)
         return Stand(order, add_changed(known.moved, lines, changed), self._tools, self._system)
+
+    def _tools_vary(self) -> bool:
+        """Learn in which form the tools came, and say whether they come in different ones."""
+        ordered = self._ordered_tools()
+        return ordered is not None and self._memo.vary(self._who, ordered, self._tools)
+
+    def _ordered_tools(self) -> OrderedTools | None:
+        field = self._tools_field
+        return self._memo.ordered(self._came.request.fields[field]) if field is not None else None
 
     def _build(self, stand: Stand, lines: Lines) -> Generator[Effect, Any, _Front]:
         """Return the front that a stand comes to."""
         request, fields = self._came.request, dict[str, bytes]()
-        if stand.order and self._tools_field is not None:
-            fields[self._tools_field] = self._memo.ordered(request.fields[self._tools_field])
+        ordered = self._ordered_tools() if stand.order else None
+        if ordered is not None and self._tools_field is not None:
+            fields[self._tools_field] = ordered.content
         parting = None
         if stand.moved and takes_note(request):
             parting = part(read_system_texts(request), lines, stand.moved)
@@ -208,3 +218,7 @@ class _Work:
             parting.note if parting is not None else "",
             (Decision(Technique.PREFIX_CACHE, ", ".join(done)),),
         )
+
+
+def _name(pieces: tuple[Piece, ...]) -> bytes:
+    return digest(b"".join([block.digest for piece in pieces for block in piece.blocks]))
