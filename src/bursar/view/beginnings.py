@@ -150,10 +150,16 @@ def _points(before: bytes, text: bytes) -> list[Beginning]:
 
 
 def _break(text: bytes, start: int, stop: int) -> int:
-    """Return the first end of a line in a span of a text, or of a word, or of a character."""
+    """Return the first end of a line in a span of a text, or of a word, or of a character.
+
+    Tokenizers take line breaks together, and a blank with the word behind it; so no token is cut.
+    """
     line = text.find(b"\n", start, stop)
     if line >= 0:
-        return line + 1
+        end = line + 1
+        while end < stop and text[end : end + 1] in {b"\n", b"\r"}:
+            end += 1
+        return end
     word = text.find(b" ", start, stop)
     if word >= 0:
         return word

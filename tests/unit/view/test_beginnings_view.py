@@ -49,6 +49,16 @@ def test_a_beginning_ends_between_two_characters(text: str) -> None:
     assert first + rest == text + "2" * 500
 
 
+@pytest.mark.parametrize("text", [b"a line\n\n\n", b"word "])
+def test_a_beginning_takes_all_line_breaks_at_its_end_and_no_blank(text: bytes) -> None:
+    beginnings = Beginnings()
+    learned(beginnings, text * 900 + b"1")
+    (end,) = learned(beginnings, text * 900 + b"2")
+    first, rest = (text * 900)[:end], (text * 900)[end:]
+    assert first.endswith(b"\n\n\n" if b"\n" in text else b"word")
+    assert rest.startswith((b"a line", b" word"))
+
+
 def test_what_is_left_of_a_text_is_never_blank() -> None:
     beginnings = Beginnings()
     text = RULES[:2_000].rstrip()
