@@ -20,7 +20,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -199,13 +199,13 @@ class LeftJournal:
 
     Attributes:
         path: The file.
-        open: What was held and not closed, as it was last opened, in order.
+        opened: What was held and not closed, as it was last opened, by id, in order.
         closed: What was closed since the file was written anew.
         faults: What could not be read, by file and line.
     """
 
     path: Path
-    open: tuple[Opened, ...]
+    opened: Mapping[str, Opened]
     closed: tuple[Closed, ...]
     faults: tuple[str, ...]
     _file: int = field(repr=False)
@@ -282,7 +282,7 @@ def _lock(path: Path) -> int | None:
 def _read(path: Path, file: int) -> LeftJournal:
     with os.fdopen(file, "rb", closefd=False) as stream:
         lines = stream.read(_READ_BYTES_MAX).split(b"\n")
-    open_: dict[str, Opened] = {}
+    opened: dict[str, Opened] = {}
     closed: list[Closed] = []
     faults: list[str] = []
     # A journal that ends with a whole line ends with an empty one here.
@@ -299,11 +299,11 @@ def _read(path: Path, file: int) -> LeftJournal:
             faults.append(f"{path}:{number}: is no event of a journal: {error}")
             continue
         if isinstance(event, Opened):
-            open_[event.reservation.reservation_id] = event
+            opened[event.reservation.reservation_id] = event
         else:
-            open_.pop(event.reservation_id, None)
+            opened.pop(event.reservation_id, None)
             closed.append(event)
-    return LeftJournal(path, tuple(open_.values()), tuple(closed), tuple(faults), file)
+    return LeftJournal(path, opened, tuple(closed), tuple(faults), file)
 
 
 def _failure(path: Path, error: OSError) -> StoreFailed:

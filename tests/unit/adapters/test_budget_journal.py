@@ -51,8 +51,11 @@ def test_what_a_process_left_open_is_found_again(journal: BudgetJournal, tmp_pat
     journal.closed("op-2", End.SETTLED, [3])
     journal.close()
     (found,) = recovered(tmp_path)
-    assert [event.reservation for event in found.open] == [reservation("op-1"), reservation("op-3")]
-    assert [event.at_s for event in found.open] == [5.0, 5.0]
+    assert [event.reservation for event in found.opened.values()] == [
+        reservation("op-1"),
+        reservation("op-3"),
+    ]
+    assert [event.at_s for event in found.opened.values()] == [5.0, 5.0]
     assert [(event.reservation_id, event.end, event.amounts) for event in found.closed] == [
         ("op-2", End.SETTLED, (3,))
     ]
@@ -64,7 +67,7 @@ def test_what_was_extended_counts_as_it_was_last(journal: BudgetJournal, tmp_pat
     journal.opened(reservation("op-1", 9), 6.0)
     journal.close()
     (found,) = recovered(tmp_path)
-    assert [event.reservation for event in found.open] == [reservation("op-1", 9)]
+    assert [event.reservation for event in found.opened.values()] == [reservation("op-1", 9)]
 
 
 def test_a_journal_with_nothing_open_leaves_no_file(journal: BudgetJournal, tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_a_line_that_was_cut_off_is_named_and_the_rest_counts(journal: BudgetJou
     first, second, _ = whole.split(b"\n")
     for end in range(1, len(second) + 1):
         found = left_behind(tmp_path, first + b"\n" + second[:end])
-        assert [event.reservation.reservation_id for event in found.open] == ["op-1"]
+        assert list(found.opened) == ["op-1"]
         assert "1-a.v1.jsonl:2: the last line was cut off" in found.faults[0]
 
 
@@ -114,7 +117,7 @@ def test_garbage_in_the_middle_is_named_by_its_line_and_the_rest_counts(
     line = journal.path.read_bytes()
     journal.closed("op-1", End.RELEASED)
     found = left_behind(tmp_path, garbage + b"\n" + line)
-    assert [event.reservation for event in found.open] == [reservation("op-1")]
+    assert [event.reservation for event in found.opened.values()] == [reservation("op-1")]
     assert len(found.faults) == 1
     assert "1-a.v1.jsonl:1: is no event of a journal" in found.faults[0]
 
@@ -132,7 +135,7 @@ def test_a_journal_that_grew_is_written_anew_with_what_is_open(tmp_path: Path) -
         # The new file is locked as the old one was.
         assert recovered(tmp_path) == []
     (found,) = recovered(tmp_path)
-    assert [event.reservation.reservation_id for event in found.open] == ["long", "late"]
+    assert list(found.opened) == ["long", "late"]
     assert len(list(directory.iterdir())) == 1
 
 
@@ -147,7 +150,7 @@ def test_a_write_that_was_torn_spoils_no_other(
     journal.opened(reservation("op-2"), 5.0)
     journal.close()
     (found,) = recovered(tmp_path)
-    assert [event.reservation.reservation_id for event in found.open] == ["op-2"]
+    assert list(found.opened) == ["op-2"]
     assert len(found.faults) == 1
 
 
@@ -201,5 +204,5 @@ def test_what_a_killed_process_held_is_found_again(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
     (found,) = recovered(tmp_path)
-    assert len(found.open) == 50
+    assert len(found.opened) == 50
     assert found.faults == ()

@@ -1,13 +1,13 @@
 """The ledger in one SQLite file."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import bindparam, create_engine, select
+from sqlalchemy import Connection, bindparam, create_engine, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -16,11 +16,13 @@ from bursar.adapters.ledger.holdout import read_comparison
 from bursar.adapters.ledger.queries import Span, read_report
 from bursar.adapters.ledger.rows import at_us, entry_of
 from bursar.adapters.ledger.schema import LEDGER, entries
+from bursar.adapters.ledger.settled import CountedWindow, Settled, read_settled
 from bursar.adapters.ledger.writer import GroupWriter
 from bursar.adapters.sqlite.connection import reader_connection, store_failure, writer_connection
 from bursar.adapters.sqlite.migration import check, migrate
 from bursar.domain.ledger import Entry
 from bursar.domain.report import Report, ReportKey
+from bursar.domain.reservations import Counter
 from bursar.errors import CallerMistake
 
 FILE_NAME = "ledger.db"
@@ -78,14 +80,31 @@ class LedgerReader:
         Raises:
             StoreFailed: The ledger could not be read.
         """
+        with self._reading() as connection:
+            span = _span(since_s, until_s)
+            found = read_report(connection, by, span, limit)
+            return replace(found, holdout=read_comparison(connection, span))
+
+    def settled(self, windows: Iterable[CountedWindow]) -> dict[Counter, Settled]:
+        """Sum up what budgets' counters have settled; one that has settled nothing is left out.
+
+        Args:
+            windows: The kinds of scopes, units and windows.
+
+        Raises:
+            StoreFailed: The ledger could not be read.
+        """
+        with self._reading() as connection:
+            return read_settled(connection, windows)
+
+    @contextmanager
+    def _reading(self) -> Generator[Connection]:
+        """Give a connection within one transaction: all parts must be sums over the same entries."""
         engine = create_engine("sqlite://", creator=lambda: reader_connection(self._path), poolclass=NullPool)
         try:
             with engine.connect() as connection:
-                # One transaction: all parts must be sums over the same entries.
                 connection.exec_driver_sql("BEGIN")
-                span = _span(since_s, until_s)
-                found = read_report(connection, by, span, limit)
-                return replace(found, holdout=read_comparison(connection, span))
+                yield connection
         except sqlite3.Error as error:
             raise store_failure(LEDGER, self._path, error) from error
         except DBAPIError as error:
@@ -108,6 +127,19 @@ class LedgerReader:
             with closing(reader_connection(self._path)) as connection:
                 for row in connection.execute(_ENTRIES, (span.since_us, span.until_us)):
                     yield entry_of(row)
+        except sqlite3.Error as error:
+            raise store_failure(LEDGER, self._path, error) from error
+
+    def find(self, operation_id: str) -> Entry | None:
+        """Return a call as it was recorded; None where it was not.
+
+        Raises:
+            StoreFailed: The ledger could not be read.
+        """
+        try:
+            with closing(reader_connection(self._path)) as connection:
+                row = connection.execute(_ENTRY, (operation_id,)).fetchone()
+                return None if row is None else entry_of(row)
         except sqlite3.Error as error:
             raise store_failure(LEDGER, self._path, error) from error
 
@@ -166,5 +198,11 @@ _ENTRIES = str(
     select(*entries.columns)
     .where(entries.c.at_us >= bindparam("since_us"), entries.c.at_us < bindparam("until_us"))
     .order_by(entries.c.at_us, entries.c.operation_id)
+    .compile(dialect=sqlite.dialect())
+)
+
+_ENTRY = str(
+    select(*entries.columns)
+    .where(entries.c.operation_id == bindparam("operation_id"))
     .compile(dialect=sqlite.dialect())
 )
