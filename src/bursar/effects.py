@@ -53,7 +53,7 @@ class Join(msgspec.Struct, frozen=True):
 
 
 class Left(msgspec.Struct, frozen=True):
-    """The client left while its call waited for another."""
+    """The client left while its call waited, for another one or for what it is to hold."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -166,7 +166,10 @@ class Reserve(msgspec.Struct, frozen=True):
 
 
 class Extend(msgspec.Struct, frozen=True):
-    """Hold more for a call: its demands' amounts are the new totals. Resumed as from `Reserve`."""
+    """Hold more for a call: its demands' amounts are the new totals.
+
+    Resumed as from `Reserve`; with `Left` where the call is to end, because its task was cancelled.
+    """
 
     reservation: Reservation
 

@@ -246,7 +246,7 @@ class CallDriver:
 
     async def _use_budgets(
         self, effect: Reserve | Extend | Settle
-    ) -> Held | Exceeded | Throttled | End | None:
+    ) -> Held | Exceeded | Throttled | End | Left | None:
         holdings = self._world.holdings
         if holdings is None:
             return None
@@ -257,9 +257,31 @@ class CallDriver:
             except asyncio.CancelledError:
                 self._absorb(None)
                 return None
-        # From here on it may be held, even if this is cancelled.
-        self._holding = effect.reservation
-        return await holdings.hold(effect)
+        if self._interrupted:
+            # No further attempt is to be made.
+            return Left()
+        return await self._hold(holdings, effect)
+
+    async def _hold(
+        self, holdings: Holdings, effect: Reserve | Extend
+    ) -> Held | Exceeded | Throttled | End | Left | None:
+        begins = isinstance(effect, Reserve)
+        if begins:
+            # From here on it may be held, even if this is cancelled.
+            self._holding = effect.reservation
+        try:
+            result = await holdings.hold(effect)
+        except asyncio.CancelledError:
+            if not self._sent:
+                raise
+            # What was sent is still to be recorded.
+            self._absorb(None)
+            return Left()
+        if result is None or isinstance(result, Held):
+            self._holding = effect.reservation
+        elif begins:
+            self._holding = None
+        return result
 
     async def _see_through(self, work: asyncio.Future[Any]) -> None:
         """Wait until some work is done, whatever happens to this task meanwhile."""

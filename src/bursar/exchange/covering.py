@@ -11,11 +11,14 @@ from bursar.exchange.holding import Hold
 from bursar.exchange.planning import Plan
 from bursar.policy.budgets.refusals import Refusal
 from bursar.policy.budgets.worst_case import Bounds, Sending, write_classes
+from bursar.wire.dialect import Fault
 from bursar.wire.drafts import UNSEEN_MARKS
 from bursar.wire.extras import read_extras
 
 
-def cover_plan(engine: Engine, call: Call, plan: Plan, hold: Hold) -> Generator[Effect, Any, Refusal | None]:
+def cover_plan(
+    engine: Engine, call: Call, plan: Plan, hold: Hold
+) -> Generator[Effect, Any, Refusal | Fault | None]:
     """Hold what sending a plan can take at most; returns why it must not be sent, or None."""
     if not hold.is_needed:
         return None

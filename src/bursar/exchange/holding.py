@@ -11,18 +11,22 @@ from typing import Any
 import msgspec
 
 from bursar.domain.reservations import Ended, Exceeded, Held, Level, Throttled, Unit
-from bursar.effects import Effect, Extend, Reserve, Settle
+from bursar.effects import Effect, Extend, Left, Reserve, Settle
 from bursar.exchange.bills import Bill
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.left_behind import write_note
 from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.claims import Amounts, Claim, Claimant
-from bursar.policy.budgets.refusals import Refusal, refuse
+from bursar.policy.budgets.refusals import Refusal, refuse, refuse_unbounded
 from bursar.policy.budgets.standing import prefers_cheaper, remaining_nusd
 from bursar.policy.budgets.worst_case import Bounds, WorstCase
+from bursar.wire.dialect import Fault
 
-_Answer = Held | Exceeded | Throttled | Ended | None
+_Answer = Held | Exceeded | Throttled | Ended | Left | None
+
+LEFT = Fault(499, "api_error", "the client closed the connection")
+"""Why an attempt is not made whose client has left."""
 
 
 class Hold:
@@ -53,22 +57,27 @@ class Hold:
         It goes by what the counters held when the call's last hold was made.
         """
         claim = self._claim
-        left = remaining_nusd(claim, self._levels) if claim is not None and self._levels else None
-        if claim is None or left is None:
+        if claim is None or not self._levels:
             return None
-        held_nusd = _held(claim, Unit.NUSD)
-        return max(0, left + held_nusd - (held_nusd if total.cost_nusd is None else total.cost_nusd))
+        taken_nusd = _held(claim, Unit.NUSD) if total.cost_nusd is None else total.cost_nusd
+        after = [
+            Level(level.settled + taken_nusd, level.held - demand.amount)
+            if demand.counter.unit is Unit.NUSD
+            else level
+            for demand, level in zip(claim.demands, self._levels, strict=True)
+        ]
+        return remaining_nusd(claim, after)
 
     @property
     def prefers_cheaper(self) -> bool:
         """Whether a budget is so far spent that cheaper models are to be preferred."""
         return self._claim is not None and bool(self._levels) and prefers_cheaper(self._claim, self._levels)
 
-    def cover(self, bounds: Bounds) -> Generator[Effect, Any, Refusal | None]:
+    def cover(self, bounds: Bounds) -> Generator[Effect, Any, Refusal | Fault | None]:
         """Hold what a further attempt can take at most.
 
         Returns:
-            Why the attempt must not be made; None where it may.
+            Why the attempt must not be made: a refusal, or `LEFT`. None where it may.
         """
         book = self._book
         if book is None:
@@ -119,7 +128,9 @@ class Hold:
     def _begin(self, book: BudgetBook) -> Claim:
         call = self._call
         claim = book.claim(
-            Claimant(call.arrival.operation_id, call.attribution), Amounts(0, 0), call.arrival.at_s
+            Claimant(call.arrival.operation_id, call.attribution, call.attribution.key),
+            Amounts(0, 0),
+            call.arrival.at_s,
         )
         reservation = msgspec.structs.replace(claim.reservation, note=write_note(call))
         return msgspec.structs.replace(claim, reservation=reservation)
@@ -128,21 +139,25 @@ class Hold:
         """Return the most that the call can have taken after a further attempt."""
         return Amounts(self._taken_nusd + (worst.nusd or 0), self._taken_tokens + (worst.tokens or 0))
 
-    def _judge(self, asked: Claim, answer: _Answer) -> Generator[Effect, Any, Refusal | None]:
+    def _judge(self, asked: Claim, answer: _Answer) -> Generator[Effect, Any, Refusal | Fault | None]:
         match answer:
             case Held():
                 self._claim, self._levels = asked, answer.levels
                 self._remember(asked, answer.levels)
                 return None
-            case Exceeded() | Throttled():
+            case Exceeded():
                 self._learn(asked, answer)
+                return refuse(asked, self._without_own(answer), self._call.arrival.at_s)
+            case Throttled():
                 return refuse(asked, answer, self._call.arrival.at_s)
+            case Left():
+                return LEFT
             case Ended():
                 return Refusal(503, "api_error", "a call of this id has ended already", {})
             case None:
                 if self._engine.options.admit_unheld:
                     # What it takes is counted once the store can be asked again.
-                    self._claim = asked
+                    self._claim, self._levels = asked, ()
                     return None
                 if self._claim is None:
                     # Whether it is held is not known.
@@ -163,12 +178,19 @@ class Hold:
             if limit is not None:
                 keep(demand.counter, limit - level.settled - level.held)
 
-    def _learn(self, claim: Claim, answer: Exceeded | Throttled) -> None:
-        if isinstance(answer, Exceeded):
-            level = answer.level
-            self._engine.rooms.keep(
-                claim.demands[answer.demand].counter, answer.limit - level.settled - level.held
-            )
+    def _learn(self, claim: Claim, answer: Exceeded) -> None:
+        level = answer.level
+        self._engine.rooms.keep(
+            claim.demands[answer.demand].counter, answer.limit - level.settled - level.held
+        )
+
+    def _without_own(self, answer: Exceeded) -> Exceeded:
+        """Leave out of what is held what the call itself holds: what it may need has that in it."""
+        if self._claim is None:
+            return answer
+        own = self._claim.demands[answer.demand].amount
+        level = Level(answer.level.settled, answer.level.held - own)
+        return msgspec.structs.replace(answer, level=level)
 
 
 _STORE_FAILED = Refusal(
@@ -196,8 +218,4 @@ def _amounts(bill: Bill) -> Amounts:
 def _refuse_unbounded(claim: Claim, worst: WorstCase) -> Refusal | None:
     """Refuse an attempt of which nobody knows what it can take of something that is limited."""
     number = claim.unbounded(Amounts(worst.nusd, worst.tokens))
-    if number is None:
-        return None
-    scope = claim.demands[number].counter.scope
-    message = f"{scope} has a limit, and nothing bounds what this call can take of it: {worst.reason}"
-    return Refusal(400, "invalid_request_error", message, {"scope": scope})
+    return None if number is None else refuse_unbounded(claim, number, worst.reason)

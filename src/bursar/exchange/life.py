@@ -26,7 +26,7 @@ from bursar.exchange.entries import (
     write_unsent,
 )
 from bursar.exchange.headers import for_client
-from bursar.exchange.holding import Hold
+from bursar.exchange.holding import LEFT, Hold
 from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.replies import fault_reply, left_headers, own_headers, refusal, refuse, reply_to
 from bursar.exchange.sending import Dispatch, Sending, send
@@ -38,8 +38,6 @@ from bursar.wire.dialect import Answer, Dialect, Fault
 from bursar.wire.dialects import DIALECTS
 
 Life = Generator[Effect, Any, Reply]
-
-_LEFT = Fault(499, "api_error", "the client closed the connection")
 
 
 def live(engine: Engine, arrival: Arrival) -> Life:
@@ -57,7 +55,8 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         shared = takes_part(call)
     except (BadRequest, UnpricedModel) as error:
         return refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
-    halted = stopped(scopes_of(call.attribution), engine.stops) if engine.stops else None
+    scopes = scopes_of(call.attribution, call.attribution.key) if engine.stops else ()
+    halted = stopped(scopes, engine.stops)
     if halted is not None:
         why = refuse_stopped(halted)
         yield Record(write_unsent(call, Status.REFUSED, why.status, arrival.at_s))
@@ -68,7 +67,7 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         return (yield from _make(engine, call, None, own, faults))
     if finding.left:
         yield Record(write_left(call))
-        return refusal(dialect, arrival, _LEFT)
+        return refusal(dialect, arrival, LEFT)
     if finding.told is not None:
         return (yield from answer_kept(engine, call, finding, finding.told, own))
     own["x-bursar-cache"] = finding.use.value
@@ -92,7 +91,7 @@ def _make(
     plan = yield from make_plan(engine, call, hold)
     summary = plan.summary
     has_left = summary is not None and isinstance(summary.sent, Aborted)
-    why = _LEFT if has_left else (yield from cover_plan(engine, call, plan, hold))
+    why = LEFT if has_left else (yield from cover_plan(engine, call, plan, hold))
     if why is not None:
         return (yield from _end_unsent(call, hold, plan, cache, why))
     if plan.max_tokens is not None:
