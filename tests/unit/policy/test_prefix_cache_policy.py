@@ -9,8 +9,8 @@ from bursar.cachemodel.provider import ProviderCache
 from bursar.domain.decision import Decision
 from bursar.domain.prompt import Mark
 from bursar.domain.usage import TokenClass
-from bursar.policy.case import Case
-from bursar.policy.prefix_cache import plan_marks
+from bursar.policy.case import Case, SharedStart
+from bursar.policy.prefix_cache import choose_split, plan_marks
 from bursar.view.rhythm import Return
 from cache_cases import (
     ANTHROPIC,
@@ -200,3 +200,45 @@ def test_a_case_is_only_looked_at() -> None:
     assert isinstance(given, Case)
     assert plan_marks(given) == plan_marks(given)
     assert len(cache) == 1
+
+
+# A text of 5,200 tokens, whole and split behind its first 5,000.
+WHOLE, SPLIT = laid_out(messages=[[5200]]), laid_out(messages=[[5000, 200]])
+
+
+def chosen(whole: dict[str, Any], *splits: dict[str, Any], **changes: Any) -> int | None:
+    return choose_split(case(**whole, **changes), [case(**split, **changes) for split in splits])
+
+
+@pytest.mark.parametrize(("chance", "index"), [(0.0, None), (0.2170, None), (0.2180, 0), (0.9, 0)])
+def test_a_text_is_split_by_the_arrival_of_new_threads_that_begin_with_it(
+    chance: float, index: int | None
+) -> None:
+    starts = (SharedStart(5000, Return(chance, 0.0)),)
+    assert chosen({"layout": WHOLE}, {"layout": SPLIT, "split": 0}, starts=starts) == index
+
+
+def test_a_split_below_the_minimum_is_none() -> None:
+    whole, split = laid_out(messages=[[5200]]), laid_out(messages=[[999, 4201]])
+    starts = (SharedStart(999, SOON),)
+    assert chosen({"layout": whole}, {"layout": split, "split": 0}, starts=starts) is None
+
+
+def test_what_the_whole_text_reads_is_weighed_against_the_split() -> None:
+    starts = (SharedStart(5000, Return(0.3, 0.0)),)
+    cache = warmed(WHOLE, {0: FIVE})
+    known = {"starts": starts, "thread": SOON, "cache": cache}
+    assert chosen({"layout": WHOLE}, {"layout": SPLIT, "split": 0}, **known) is None
+
+
+def test_of_two_places_the_one_that_comes_more_often_wins_where_the_other_adds_little() -> None:
+    short, long = laid_out(messages=[[4000, 1200]]), laid_out(messages=[[4800, 400]])
+    splits = ({"layout": short, "split": 0}, {"layout": long, "split": 0})
+    often, seldom = SharedStart(4000, Return(0.9, 0.0)), SharedStart(4800, Return(0.1, 0.0))
+    assert chosen({"layout": WHOLE}, *splits, starts=(often, seldom)) == 0
+    assert chosen({"layout": WHOLE}, *splits, starts=(often, SharedStart(4800, Return(0.9, 0.0)))) == 1
+
+
+def test_a_split_is_marked_beside_the_tail() -> None:
+    starts = (SharedStart(5000, SOON),)
+    assert marks(layout=SPLIT, split=0, starts=starts, thread=SOON) == {0: FIVE, 1: FIVE}

@@ -144,3 +144,13 @@ def _keys(section: type[Section], path: str = "") -> list[str]:
         elif name not in {"tools", "tasks"} or path == "response_cache.":
             keys.append(path + name)
     return keys
+
+
+def test_texts_are_split_unless_the_file_says_otherwise() -> None:
+    said = technique(explained(), Technique.PREFIX_CACHE).meaning
+    off = explained("acme", "desk", agents={"acme/desk": {"stable_prefix": {"split": False}}})
+    assert "two blocks" in said
+    assert "two blocks" not in technique(off, Technique.PREFIX_CACHE).meaning
+    (value,) = technique(off, Technique.PREFIX_CACHE).said
+    assert (value.place, value.value) == ('agents."acme/desk".stable_prefix.split', False)
+    assert not off.policy.stable_prefix.split

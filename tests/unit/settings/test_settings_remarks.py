@@ -63,6 +63,11 @@ def test_without_a_file_there_is_nothing_to_remark() -> None:
             "without response_cache.enabled",
         ),
         (
+            {"agents": {"d": {"prefix_cache": {"enabled": False}, "stable_prefix": {"split": True}}}},
+            'agents."d".stable_prefix.split',
+            "without prefix_cache.enabled",
+        ),
+        (
             {"agents": {"d": {"history_tokens": 9, "history": {"summary_model": "new"}}}},
             'agents."d".history.summary_model',
             'no price is known for "new"',
