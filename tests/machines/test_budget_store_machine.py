@@ -1,0 +1,306 @@
+"""Budget stores driven at random, beside a few dicts that keep the whole history of what was asked."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from fractions import Fraction
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from budget_cases import DAY, HOUR, HOUR_BEFORE, MONTH, NOW_S, OPEN, TOTAL
+from bursar.adapters.budgets.connection import RedisOptions
+from bursar.adapters.budgets.memory import MemoryBudgets
+from bursar.adapters.budgets.redis import RedisBudgets
+from bursar.adapters.budgets.rules import TOMBSTONE_KEPT_S
+from bursar.domain.reservations import (
+    IDLE_S,
+    Counter,
+    Demand,
+    End,
+    Ended,
+    Exceeded,
+    Held,
+    Level,
+    Period,
+    Reservation,
+    Throttle,
+    Throttled,
+    Unit,
+)
+from redis_process import redis_process
+
+T = TypeVar("T")
+
+SPAN_S = 12 * 3_600
+# A minute so long that no store forgets it while a machine runs.
+MINUTE = Counter("tenant:acme", Unit.REQUESTS, Period.MINUTE, NOW_S, NOW_S + SPAN_S)
+COUNTERS = (MONTH, DAY, TOTAL, OPEN, MINUTE, HOUR, HOUR_BEFORE)
+THROTTLE = Throttle(MONTH, 40, MINUTE, (HOUR, HOUR_BEFORE), 300)
+
+# Small amounts meet limits often; the large ones are where doubles and 63 bits end.
+amounts = st.integers(0, 12) | st.sampled_from([2**53 - 1, 2**53, 2**53 + 1, 2**62])
+limits = st.none() | st.integers(0, 60) | st.sampled_from([2**53, 2**62, 2**63])
+ids = st.sampled_from([f"r{n}" for n in range(8)])
+conversations = st.sampled_from(["one", "two", "three"])
+
+
+@st.composite
+def demands(draw: st.DrawFn) -> tuple[Demand, ...]:
+    counters = draw(st.lists(st.sampled_from(COUNTERS), unique=True, max_size=4))
+    new_limit = draw(st.none() | st.sampled_from([20, 30, 2**53]))
+    return tuple(Demand(one, draw(amounts), draw(limits), new_limit) for one in counters)
+
+
+class Model:
+    """What a budget store ought to hold."""
+
+    def __init__(self) -> None:
+        self.now_s = 0
+        self.settled: dict[Counter, int] = {}
+        self.open: dict[str, tuple[Reservation, list[int], int]] = {}
+        self.ended: dict[str, End] = {}
+        self.ended_s: dict[str, int] = {}
+        self.presumed: dict[str, list[int]] = {}
+        self.settles: list[tuple[str, int]] = []  # Each with its conversation and its time.
+        self.reached: dict[Counter, tuple[int, int | None]] = {}  # A limit, and after how many settles.
+
+    def level(self, counter: Counter) -> Level:
+        held = sum(
+            amount
+            for reservation, held, _ in self.open.values()
+            for demand, amount in zip(reservation.demands, held, strict=True)
+            if demand.counter == counter
+        )
+        return Level(self.settled.get(counter, 0), held)
+
+    def levels(self, reservation: Reservation) -> tuple[Level, ...]:
+        return tuple(self.level(one.counter) for one in reservation.demands)
+
+    def is_new(self, conversation: str, demand: Demand) -> bool:
+        own = [(n, at_s) for n, (name, at_s) in enumerate(self.settles) if name == conversation]
+        # One that paused for an hour begins anew.
+        for (_, earlier_s), (n, at_s) in zip(list(own), own[1:], strict=False):
+            if at_s - earlier_s >= 2 * IDLE_S:
+                own = [one for one in own if one[0] >= n]
+        if not own or self.now_s - own[-1][1] >= IDLE_S:
+            return True
+        limit, after = self.reached.get(demand.counter, (None, None))
+        return limit == demand.new_limit and after is not None and own[0][0] >= after
+
+    def refusal(self, reservation: Reservation, held: list[int] | None) -> Exceeded | None:
+        found: list[tuple[Fraction | float, Exceeded]] = []
+        for n, demand in enumerate(reservation.demands):
+            is_new = demand.new_limit is not None and self.is_new(reservation.conversation, demand)
+            limit = demand.new_limit if is_new else demand.limit
+            more = demand.amount - (held[n] if held else 0)
+            level = self.level(demand.counter)
+            beyond = level.settled + level.held + more - (limit or 0)
+            if limit is not None and beyond > 0 and not (held and more <= 0):
+                tightness = Fraction(beyond, limit) if limit else float("inf")
+                found.append((tightness, Exceeded(n, limit, level, is_new)))
+        return max(found, key=lambda one: one[0])[1] if found else None
+
+    def throttled(self, reservation: Reservation) -> Throttled | None:
+        if not reservation.throttles or self.settled.get(MONTH, 0) < 40:
+            return None
+        this, before, minute = (sum(astuple(self.level(one))) for one in (HOUR, HOUR_BEFORE, MINUTE))
+        share = Fraction(min(3_600, max(0, HOUR_BEFORE.end_s + 3_600 - self.now_s)), 3_600)
+        allowed = max(1, (this + int(before * share)) * 300 // 1000)
+        asked = next(one.amount for one in reservation.demands if one.counter == MINUTE)
+        return Throttled(0, max(1, MINUTE.end_s - self.now_s)) if minute + asked > allowed else None
+
+    def hold(self, reservation: Reservation, *, extends: bool) -> Held | Exceeded | Throttled | Ended:
+        name = reservation.reservation_id
+        if name in self.ended:
+            return Ended(self.ended[name], is_first=False)
+        held, expires_s = self.open[name][1:] if name in self.open else (None, 0)
+        if held is not None and not extends:
+            return Held(self.levels(self.open[name][0]))
+        refused = self.refusal(reservation, held) or (None if extends else self.throttled(reservation))
+        if refused:
+            return refused
+        totals = (
+            [max(pair) for pair in zip([d.amount for d in reservation.demands], held, strict=True)]
+            if held
+            else [demand.amount for demand in reservation.demands]
+        )
+        self.open[name] = (reservation, totals, max(expires_s, self.now_s + reservation.ttl_s))
+        return Held(self.levels(reservation))
+
+    def end(self, reservation: Reservation, end: End, taken: list[int]) -> Ended:
+        name = reservation.reservation_id
+        if self.ended.get(name) in (End.SETTLED, End.RELEASED):
+            return Ended(self.ended[name], is_first=False)
+        was_held = self.open.pop(name, None) is not None
+        before = self.presumed.pop(name, [0] * len(taken))
+        for demand, counted, amount in zip(reservation.demands, before, taken, strict=True):
+            self.count(demand.counter, 0 if demand.counter == OPEN else amount - counted)
+            if was_held or (amount != counted and demand.counter != OPEN):
+                self.reach(demand.counter, demand.new_limit)
+        self.ended[name] = end
+        self.ended_s[name] = self.now_s
+        if end is End.PRESUMED:
+            self.presumed[name] = taken
+        if end is End.SETTLED:
+            self.settles.append((reservation.conversation, self.now_s))
+        return Ended(end, True, self.levels(reservation))
+
+    def count(self, counter: Counter, amount: int) -> None:
+        self.settled[counter] = max(0, self.settled.get(counter, 0) + amount)
+
+    def reach(self, counter: Counter, new_limit: int | None) -> None:
+        limit, after = self.reached.get(counter, (None, None))
+        if new_limit is not None and new_limit != limit:
+            limit, after = new_limit, None
+        if limit is not None:
+            is_reached = self.settled.get(counter, 0) >= limit
+            after = (len(self.settles) if after is None else after) if is_reached else None
+            self.reached[counter] = (limit, after)
+
+
+def astuple(level: Level) -> tuple[int, int]:
+    return level.settled, level.held
+
+
+class BudgetMachine(RuleBasedStateMachine):
+    """Not run itself: its stores are made below."""
+
+    runner: ClassVar[asyncio.Runner]
+
+    def make(self) -> Any:
+        raise NotImplementedError
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = self.make()
+        self.model = Model()
+        self.clock_s = self.model.now_s = NOW_S
+        self.asked: dict[str, Reservation] = {}
+
+    def run(self, step: Coroutine[Any, Any, T]) -> T:
+        self.model.now_s = max(self.model.now_s, self.clock_s)
+        return self.runner.run(step)
+
+    def fresh(self, name: str) -> str:
+        """Return the name itself, or another once stores may have forgotten how it ended."""
+        while self.model.ended.get(name) in (End.SETTLED, End.RELEASED) and (
+            max(self.model.now_s, self.clock_s) - self.model.ended_s[name] >= TOMBSTONE_KEPT_S
+        ):
+            name += "'"
+        return name
+
+    def known(self, name: str) -> Reservation:
+        name = self.fresh(name)
+        return self.asked.setdefault(name, Reservation(name, "one", (Demand(MONTH, 3, 60),)))
+
+    @rule(
+        name=ids, asks=demands(), conversation=conversations, ttl_s=st.integers(1, 300), slowed=st.booleans()
+    )
+    def reserve(
+        self, name: str, asks: tuple[Demand, ...], conversation: str, ttl_s: int, slowed: bool
+    ) -> None:
+        throttles = (THROTTLE,) if slowed and any(one.counter == MINUTE for one in asks) else ()
+        name = self.fresh(name)
+        call = self.asked.setdefault(name, Reservation(name, conversation, asks, throttles, ttl_s))
+        assert self.run(self.store.reserve(call, self.clock_s)) == self.model.hold(call, extends=False)
+
+    @rule(name=ids, data=st.data())
+    def extend(self, name: str, data: st.DataObject) -> None:
+        before = self.known(name)
+        wider = tuple(
+            Demand(one.counter, data.draw(amounts), one.limit, one.new_limit) for one in before.demands
+        )
+        call = msgspec.structs.replace(before, demands=wider)
+        assert self.run(self.store.extend(call, self.clock_s)) == self.model.hold(call, extends=True)
+
+    @rule(name=ids, data=st.data())
+    def settle(self, name: str, data: st.DataObject) -> None:
+        call = self.known(name)
+        taken = [data.draw(amounts) for _ in call.demands]
+        assert self.run(self.store.settle(call, taken, self.clock_s)) == self.model.end(
+            call, End.SETTLED, taken
+        )
+
+    @rule(name=ids)
+    def release(self, name: str) -> None:
+        call = self.known(name)
+        nothing = [0] * len(call.demands)
+        assert self.run(self.store.release(call, self.clock_s)) == self.model.end(call, End.RELEASED, nothing)
+
+    @rule(names=st.lists(ids, max_size=4), ttl_s=st.integers(1, 300))
+    def renew(self, names: list[str], ttl_s: int) -> None:
+        lost = self.run(self.store.renew(names, ttl_s, self.clock_s))
+        assert lost == set(names) - self.model.open.keys()
+        for name in set(names) & self.model.open.keys():
+            call, held, expires_s = self.model.open[name]
+            self.model.open[name] = (call, held, max(expires_s, self.model.now_s + ttl_s))
+
+    @rule(most=st.integers(1, 8))
+    def sweep(self, most: int) -> None:
+        swept = self.run(self.store.sweep(self.clock_s, most))
+        due = {name: held for name, (_, held, at_s) in self.model.open.items() if at_s <= self.model.now_s}
+        assert len(swept) == min(most, len(due))
+        for call in swept:
+            assert [one.amount for one in call.demands] == due[call.reservation_id]
+            self.model.end(call, End.PRESUMED, due[call.reservation_id])
+
+    @rule(counter=st.sampled_from(COUNTERS), settled=amounts)
+    def correct(self, counter: Counter, settled: int) -> None:
+        assert self.run(self.store.correct(counter, settled, self.clock_s)) == self.model.level(counter)
+        if counter != OPEN:
+            self.model.settled[counter] = settled
+            self.model.reach(counter, None)
+
+    @rule(seconds=st.sampled_from([1, 30, 120, 300, 1_700, 1_800, 3_600, -1, -60, -7_200]))
+    def let_time_pass(self, seconds: int) -> None:
+        self.clock_s = min(self.clock_s + seconds, NOW_S + SPAN_S)
+
+    @invariant()
+    def every_counter_stands_as_it_ought_to(self) -> None:
+        found = self.run(self.store.read(COUNTERS, self.clock_s))
+        assert list(found) == [self.model.level(one) for one in COUNTERS]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as made:
+        yield made
+
+
+def drive(machine: type[BudgetMachine], examples: int) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
+
+
+def test_the_store_in_memory_does_what_the_model_does(runner: asyncio.Runner) -> None:
+    class MemoryMachine(BudgetMachine):
+        def make(self) -> Any:
+            return MemoryBudgets()
+
+    MemoryMachine.runner = runner
+    drive(MemoryMachine, 100)
+
+
+def test_the_store_in_redis_does_what_the_model_does(runner: asyncio.Runner) -> None:
+    with redis_process() as server:
+        store = RedisBudgets.open(server.url, RedisOptions(goes_by_caller=True))
+
+        class RedisMachine(BudgetMachine):
+            def make(self) -> Any:
+                self.runner.run(store._client.execute_command("FLUSHALL"))
+                return store
+
+        RedisMachine.runner = runner
+        drive(RedisMachine, 40)
+        runner.run(store.close())
