@@ -1,12 +1,15 @@
 """`bursar serve`."""
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 
 from bursar.errors import BadSetting
 from bursar.settings import PUBLIC_BASE_URLS, Provider, Settings, base_url, load
+
+Layered = TypeVar("Layered", bound=BaseModel)
 
 
 def serve(
@@ -55,16 +58,15 @@ def _with_flags(
     mode: str | None,
     upstreams: list[str],
 ) -> Settings:
-    """Lay flags over the file's settings, and validate the whole."""
-    table = settings.model_dump()
-    prices = settings.prices
+    """Lay flags over the file's settings."""
+    table: dict[str, Any] = {}
     for section, key, value in (
         ("server", "host", host),
         ("server", "port", port),
         ("storage", "dir", data_dir),
     ):
         if value is not None:
-            table[section][key] = value
+            table.setdefault(section, {})[key] = value
     if mode is not None:
         table["mode"] = mode
     for text in upstreams:
@@ -73,11 +75,19 @@ def _with_flags(
             raise BadSetting(
                 f"{text!r} is not NAME=URL with one of {', '.join(PUBLIC_BASE_URLS)}", place="--upstream"
             )
-        table["providers"][name]["base_url"] = url
+        table.setdefault("providers", {})[name] = {"base_url": url}
     from bursar.settings import parse
 
-    del table["prices"]
-    return parse(table, "flags").model_copy(update={"prices": prices})
+    return _lay_over(settings, parse(table, "flags"))
+
+
+def _lay_over(settings: Layered, said: Layered) -> Layered:
+    """Return settings with what was said elsewhere in the place of their own."""
+    changes: dict[str, Any] = {}
+    for key in said.model_fields_set:
+        own, other = getattr(settings, key), getattr(said, key)
+        changes[key] = _lay_over(own, other) if isinstance(own, BaseModel) else other
+    return settings.model_copy(update=changes)
 
 
 def _greet(settings: Settings, port: int) -> None:

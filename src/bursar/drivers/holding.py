@@ -8,6 +8,7 @@ its time is up, at what the ledger says of it, or else at the whole of what was 
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from bursar.domain.reservations import Ended, Exceeded, Held, Reservation, Throttled
@@ -50,6 +51,7 @@ class Holdings:
         self._journal = journal
         self._open: dict[str, Reservation] = {}
         self._kept: dict[str, Settle] = {}
+        self._left: deque[Reservation] = deque()
         self._trying: asyncio.Task[None] | None = None
 
     @property
@@ -126,16 +128,19 @@ class Holdings:
         """End what was left behind. Returns how many reservations that were.
 
         Raises:
-            StoreFailed: A store could not be asked; what was not ended will be.
+            StoreFailed: A store could not be asked. What is ended already is explained the next time.
         """
-        swept = 0
         while left := await self._store.sweep(self._clock.now()):
-            for reservation in left:
-                LOG.warning("call %s was left behind; what it held counts", reservation.reservation_id)
-                amounts = await self._presume(reservation)
-                if amounts is not None:
-                    await self.settle(Settle(reservation, amounts))
-            swept += len(left)
+            self._left.extend(left)
+        swept = 0
+        while self._left:
+            reservation = self._left[0]
+            LOG.warning("call %s was left behind; what it held counts", reservation.reservation_id)
+            amounts = await self._presume(reservation)
+            if amounts is not None:
+                await self.settle(Settle(reservation, amounts))
+            self._left.popleft()
+            swept += 1
         return swept
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from bursar.domain.attribution import Attribution
 from bursar.domain.ledger import Component, ComponentShare, CostBasis, Entry, Status
 from bursar.domain.reservations import Reservation, Unit
 from bursar.exchange.call import Call
+from bursar.policy.budgets.claims import Amounts, Claim
 
 PRESUMED = "presumed"
 """Fault of an entry that stands for a call whose end nobody saw."""
@@ -85,3 +86,13 @@ def presume(reservation: Reservation) -> Entry | None:
         basis=CostBasis.ESTIMATED,
         faults=(PRESUMED,),
     )
+
+
+def amounts_of(entry: Entry, reservation: Reservation) -> tuple[int, ...]:
+    """Return what a recorded call took of each of a reservation's counters, in order.
+
+    What is not known of it counts as held.
+    """
+    usage = entry.usage
+    taken = Amounts(entry.cost_nusd, None if usage is None else usage.prompt_tokens + usage.output_tokens)
+    return Claim(reservation, ()).taken(taken, answered=entry.status is Status.OK)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import traceback
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -63,10 +63,12 @@ class Lifetime:
 
     Attributes:
         resources: Entered at start-up and left at shutdown.
+        preparations: What is done before the first call is taken.
         chores: What runs beside the calls, until it is cancelled.
     """
 
     resources: AsyncExitStack
+    preparations: Sequence[Callable[[], Awaitable[None]]] = ()
     chores: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
 
 
@@ -110,6 +112,8 @@ class Gateway:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         async with self._lifetime.resources, AsyncExitStack() as chores:
+            for prepare in self._lifetime.preparations:
+                await prepare()
             for chore in self._lifetime.chores:
                 chores.push_async_callback(_end, asyncio.create_task(chore()))
             await receive()

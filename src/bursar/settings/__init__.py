@@ -64,12 +64,20 @@ class Storage(Section):
 
     Attributes:
         dir: The directory.
-        on_store_failure: Whether calls are refused or admitted while the ledger cannot be written.
+        redis: URL of a Redis 7 or Valkey for what calls hold, shared by all processes; absent: this process's
+            memory.
+        organisation: Whose budgets they are there; several organisations can share one Redis.
+        redis_cluster: Whether it is a cluster.
+        on_store_failure: Whether calls are refused or admitted while the ledger cannot be written, or
+            nothing can be held.
         content_bytes_max: What the working content (answers, summaries, full tool results) may take.
         content_key_env: Environment variable with the key that seals it; absent: it is not sealed.
     """
 
     dir: str = "bursar-data"
+    redis: str | None = None
+    organisation: str = "default"
+    redis_cluster: bool = False
     on_store_failure: Literal["refuse", "admit"] = "refuse"
     content_bytes_max: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 1 << 30
     content_key_env: str | None = None

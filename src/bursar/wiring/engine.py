@@ -1,10 +1,14 @@
 """Settings → the engine, for every door."""
 
+from bursar.adapters.maxima_data import load_maxima
 from bursar.adapters.model_data import load_cache_rules, load_token_ratios
 from bursar.adapters.model_limits import load_windows
 from bursar.adapters.price_data import load_price_book
 from bursar.exchange.engine import Engine, EngineOptions, UpstreamPolicy
+from bursar.policy.budgets.book import BudgetBook
+from bursar.policy.budgets.worst_case import Caution
 from bursar.settings import Provider, Settings, base_url
+from bursar.settings.budgets import budgets_of
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:
@@ -30,9 +34,13 @@ def build_engine(settings: Settings) -> Engine:
             routing_tasks=frozenset(settings.routing_tasks),
             policies=settings.layers.book(),
             holdout_per_mille=settings.holdout,
+            caution=Caution(settings.count_margin, settings.unpriced_worst_case_usd),
+            admit_unheld=settings.storage.on_store_failure == "admit",
         ),
         prices=load_price_book(settings.prices.listings()),
         rules=load_cache_rules(),
         ratios=load_token_ratios(),
         windows=load_windows(),
+        maxima=load_maxima(),
+        budgets=BudgetBook(budgets_of(settings.budgets)),
     )

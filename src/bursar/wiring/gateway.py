@@ -24,6 +24,7 @@ from bursar.errors import BadSetting
 from bursar.gateway.app import Gateway, GatewayOptions, Lifetime
 from bursar.gateway.health import Health
 from bursar.settings import Provider, Settings, Storage, base_url
+from bursar.wiring.budgets import Ledgers, build_holdings
 from bursar.wiring.engine import build_engine, providers_of
 
 
@@ -52,10 +53,22 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     resources.enter_context(closing(ledger))
     resources.enter_context(closing(content))
     resources.push_async_callback(retained.close)
+    engine = build_engine(settings)
+    held = build_holdings(settings.storage, engine, clock, Ledgers(ledger, retained), resources)
     resources.push_async_callback(upstream.close)
     return Gateway(
-        build_engine(settings),
-        World(clock, SplintrTokenizer(), upstream, retained, metrics, TimeOrderedIds(clock), timers, content),
+        engine,
+        World(
+            clock,
+            SplintrTokenizer(),
+            upstream,
+            retained,
+            metrics,
+            TimeOrderedIds(clock),
+            timers,
+            content,
+            holdings=held.holdings,
+        ),
         GatewayOptions(
             body_limit_bytes=settings.server.body_limit_bytes,
             provider_keys=keys,
@@ -69,7 +82,15 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
             metrics=metrics.text,
             admit_without_store=settings.storage.on_store_failure == "admit",
         ),
-        lifetime=Lifetime(resources, chores=(lambda: keep_purging(content, clock),)),
+        lifetime=Lifetime(
+            resources,
+            preparations=held.preparations,
+            chores=(
+                lambda: keep_purging(content, clock),
+                held.holdings.keep_renewing,
+                held.holdings.keep_sweeping,
+            ),
+        ),
     )
 
 

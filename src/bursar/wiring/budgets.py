@@ -1,0 +1,148 @@
+"""Settings → what calls hold, and what becomes of what was left behind."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bursar.adapters.budget_journal import BudgetJournal, recover
+from bursar.adapters.budgets.memory import MemoryBudgets
+from bursar.adapters.budgets_rebuild import kept_windows, open_windows, rebuild
+from bursar.adapters.ledger.sqlite import SqliteLedger
+from bursar.adapters.retained import RetainedLedger
+from bursar.domain.ledger import Entry
+from bursar.domain.reservations import Reservation
+from bursar.drivers.holding import Holdings
+from bursar.errors import BadSetting, StoreFailed
+from bursar.exchange.engine import Engine
+from bursar.exchange.left_behind import amounts_of, presume
+from bursar.ports import BudgetStore, Clock
+from bursar.settings import Storage
+
+LOG = logging.getLogger("bursar.budgets")
+
+
+async def _find_end(
+    ledger: SqliteLedger, record: Callable[[Entry], Awaitable[None]], reservation: Reservation
+) -> Sequence[int] | None:
+    """Return what a call took where the ledger has it; else record that it took all that was held.
+
+    Raises:
+        StoreFailed: The ledger could not be read, or not written.
+    """
+    entry = await asyncio.to_thread(ledger.find, reservation.reservation_id)
+    if entry is not None:
+        return amounts_of(entry, reservation)
+    presumed = presume(reservation)
+    if presumed is not None:
+        await record(presumed)
+    return None
+
+
+async def _record_or_keep(record: RetainedLedger, entry: Entry) -> None:
+    """Record an entry; one that cannot be written now is kept, and will be."""
+    with contextlib.suppress(StoreFailed):
+        await record.record(entry)
+
+
+async def _recover(directory: Path, ledger: SqliteLedger) -> None:
+    """Record what processes that died had under way."""
+    for left in recover(directory):
+        for fault in left.faults:
+            LOG.warning("%s", fault)
+        try:
+            for opened in left.opened.values():
+                await _find_end(ledger, ledger.record, opened.reservation)
+            left.remove()
+        finally:
+            left.give_back()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """What knows how calls ended.
+
+    Attributes:
+        ledger: The ledger.
+        retained: Takes entries, and keeps those that it cannot write for it.
+    """
+
+    ledger: SqliteLedger
+    retained: RetainedLedger
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCalls:
+    """What a gateway needs so that its calls can hold something.
+
+    Attributes:
+        holdings: What its drivers ask.
+        store: Where it is held.
+        preparations: To be done before the first call, in order.
+    """
+
+    holdings: Holdings
+    store: BudgetStore
+    preparations: Sequence[Callable[[], Awaitable[None]]]
+
+
+async def _count_settled(engine: Engine, store: MemoryBudgets, clock: Clock, ledger: SqliteLedger) -> None:
+    """Give a fresh store what the ledger says has been taken."""
+    budgets, now_s = engine.budgets.budgets, clock.now()
+    if budgets:
+        await rebuild(store, ledger, open_windows(budgets, now_s) | kept_windows(now_s), now_s)
+
+
+def build_holdings(
+    storage: Storage, engine: Engine, clock: Clock, ledgers: Ledgers, resources: AsyncExitStack
+) -> HeldCalls:
+    """Construct what holds for calls.
+
+    Args:
+        storage: Where.
+        engine: Which budgets there are.
+        clock: The time.
+        ledgers: What knows how calls ended.
+        resources: Closed at shutdown, in reverse order.
+
+    Raises:
+        BadSetting: Redis is asked for and not installed, or its URL is none.
+        StoreFailed: The journal cannot be opened.
+    """
+    ledger = ledgers.ledger
+    find_end = partial(_find_end, ledger, partial(_record_or_keep, ledgers.retained))
+    directory = Path(storage.dir)
+    if storage.redis is not None:
+        shared = _open_redis(storage, storage.redis, resources)
+        holdings = Holdings(shared, clock, find_end)
+        resources.push_async_callback(holdings.close)
+        return HeldCalls(holdings, shared, (partial(_recover, directory, ledger),))
+    store = MemoryBudgets()
+    journal = resources.enter_context(closing(BudgetJournal.open(directory)))
+    holdings = Holdings(store, clock, find_end, journal)
+    resources.push_async_callback(holdings.close)
+    preparations = (
+        partial(_recover, directory, ledger),
+        partial(_count_settled, engine, store, clock, ledger),
+    )
+    return HeldCalls(holdings, store, preparations)
+
+
+def _open_redis(storage: Storage, url: str, resources: AsyncExitStack) -> BudgetStore:
+    try:
+        # An extra, and heavy: only those who ask for it pay for it.
+        from bursar.adapters.budgets.connection import RedisOptions  # noqa: PLC0415 - as above
+        from bursar.adapters.budgets.redis import RedisBudgets  # noqa: PLC0415 - as above
+    except ImportError:
+        raise BadSetting(
+            'the client library is not installed; install it with pip install "bursar[redis]"',
+            place="storage.redis",
+        ) from None
+    options = RedisOptions(organisation=storage.organisation, is_cluster=storage.redis_cluster)
+    store = RedisBudgets.open(url, options)
+    resources.push_async_callback(store.close)
+    return store
