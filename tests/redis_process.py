@@ -37,15 +37,16 @@ class RedisProcess:
 
 
 @contextmanager
-def redis_process(*options: str, is_cluster: bool = False) -> Iterator[RedisProcess]:
+def redis_process(*options: str, port: int | None = None, is_cluster: bool = False) -> Iterator[RedisProcess]:
     """Run a server until the block ends.
 
     Args:
         options: Further options of redis-server, such as `--maxmemory`, `2mb`.
+        port: Where it is to listen, if that matters.
         is_cluster: Whether it is a cluster of one node that has all slots.
     """
     assert shutil.which("redis-server"), "these tests need redis-server: `make test` installs it"
-    port = _free_port(is_cluster=is_cluster)
+    port = port or _free_port(is_cluster=is_cluster)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:

@@ -39,20 +39,32 @@ SPAN_S = 12 * 3_600
 # A minute so long that no store forgets it while a machine runs.
 MINUTE = Counter("tenant:acme", Unit.REQUESTS, Period.MINUTE, NOW_S, NOW_S + SPAN_S)
 COUNTERS = (MONTH, DAY, TOTAL, OPEN, MINUTE, HOUR, HOUR_BEFORE)
-THROTTLE = Throttle(MONTH, 40, MINUTE, (HOUR, HOUR_BEFORE), 300)
+THROTTLE = Throttle(MONTH, 10, MINUTE, (HOUR, HOUR_BEFORE), 300)
 
-# Small amounts meet limits often; the large ones are where doubles and 63 bits end.
-amounts = st.integers(0, 12) | st.sampled_from([2**53 - 1, 2**53, 2**53 + 1, 2**62])
-limits = st.none() | st.integers(0, 60) | st.sampled_from([2**53, 2**62, 2**63])
-ids = st.sampled_from([f"r{n}" for n in range(8)])
-conversations = st.sampled_from(["one", "two", "three"])
+# All amounts of money in a run are multiples of one of these; the large ones are beyond what a double holds.
+FACTORS = (1, 2**49 + 1, 2**58)
+units = st.integers(0, 12)
+conversations = st.sampled_from(["one", "two"])
 
 
 @st.composite
 def demands(draw: st.DrawFn) -> tuple[Demand, ...]:
     counters = draw(st.lists(st.sampled_from(COUNTERS), unique=True, max_size=4))
-    new_limit = draw(st.none() | st.sampled_from([20, 30, 2**53]))
-    return tuple(Demand(one, draw(amounts), draw(limits), new_limit) for one in counters)
+    limit = draw(st.none() | st.integers(0, 60) | st.just(24))
+    new_limit = draw(st.none() | st.just(20))
+    return tuple(Demand(one, draw(units), limit, new_limit) for one in counters)
+
+
+def times(factor: int, reservation: Reservation) -> Reservation:
+    """Multiply what is counted in money; what throttles count are calls."""
+
+    def multiply(one: Demand) -> Demand:
+        if one.counter.unit is not Unit.NUSD:
+            return one
+        limit, new_limit = (None if n is None else factor * n for n in (one.limit, one.new_limit))
+        return Demand(one.counter, factor * one.amount, limit, new_limit)
+
+    return msgspec.structs.replace(reservation, demands=tuple(multiply(one) for one in reservation.demands))
 
 
 class Model:
@@ -105,7 +117,7 @@ class Model:
         return max(found, key=lambda one: one[0])[1] if found else None
 
     def throttled(self, reservation: Reservation) -> Throttled | None:
-        if not reservation.throttles or self.settled.get(MONTH, 0) < 40:
+        if not reservation.throttles or self.settled.get(MONTH, 0) < reservation.throttles[0].from_amount:
             return None
         this, before, minute = (sum(astuple(self.level(one))) for one in (HOUR, HOUR_BEFORE, MINUTE))
         share = Fraction(min(3_600, max(0, HOUR_BEFORE.end_s + 3_600 - self.now_s)), 3_600)
@@ -174,8 +186,9 @@ class BudgetMachine(RuleBasedStateMachine):
     def make(self) -> Any:
         raise NotImplementedError
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(factor=st.sampled_from(FACTORS))
+    def begin(self, factor: int) -> None:
+        self.factor = factor
         self.store = self.make()
         self.model = Model()
         self.clock_s = self.model.now_s = NOW_S
@@ -185,54 +198,82 @@ class BudgetMachine(RuleBasedStateMachine):
         self.model.now_s = max(self.model.now_s, self.clock_s)
         return self.runner.run(step)
 
-    def fresh(self, name: str) -> str:
-        """Return the name itself, or another once stores may have forgotten how it ended."""
-        while self.model.ended.get(name) in (End.SETTLED, End.RELEASED) and (
-            max(self.model.now_s, self.clock_s) - self.model.ended_s[name] >= TOMBSTONE_KEPT_S
-        ):
-            name += "'"
-        return name
+    def pick(self, data: st.DataObject) -> Reservation:
+        """Return one of the last few reservations whose end, if any, no store may have forgotten."""
+        known = [
+            call
+            for name, call in list(self.asked.items())[-6:]
+            if max(self.model.now_s, self.clock_s) - self.model.ended_s.get(name, self.clock_s)
+            < TOMBSTONE_KEPT_S
+        ]
+        return data.draw(st.sampled_from(known)) if known else self.new(Reservation("", "one", ()))
 
-    def known(self, name: str) -> Reservation:
-        name = self.fresh(name)
-        return self.asked.setdefault(name, Reservation(name, "one", (Demand(MONTH, 3, 60),)))
+    def scale(self, demand: Demand) -> int:
+        return self.factor if demand.counter.unit is Unit.NUSD else 1
+
+    def new(self, call: Reservation) -> Reservation:
+        name = f"r{len(self.asked)}"
+        call = times(self.factor, msgspec.structs.replace(call, reservation_id=name))
+        return self.asked.setdefault(name, call)
 
     @rule(
-        name=ids, asks=demands(), conversation=conversations, ttl_s=st.integers(1, 300), slowed=st.booleans()
+        asks=demands(),
+        conversation=conversations,
+        ttl_s=st.integers(1, 300),
+        comes=st.sampled_from([1, 1, 1, 0]),
     )
-    def reserve(
-        self, name: str, asks: tuple[Demand, ...], conversation: str, ttl_s: int, slowed: bool
-    ) -> None:
-        throttles = (THROTTLE,) if slowed and any(one.counter == MINUTE for one in asks) else ()
-        name = self.fresh(name)
-        call = self.asked.setdefault(name, Reservation(name, conversation, asks, throttles, ttl_s))
+    def ask(self, asks: tuple[Demand, ...], conversation: str, ttl_s: int, comes: int) -> None:
+        throttles = (msgspec.structs.replace(THROTTLE, from_amount=self.factor * THROTTLE.from_amount),)
+        if not any(one.counter == MINUTE for one in asks):
+            throttles = ()
+        call = self.new(Reservation("", conversation, asks, throttles, ttl_s))
+        if comes:
+            assert self.run(self.store.reserve(call, self.clock_s)) == self.model.hold(call, extends=False)
+
+    @rule(asks=demands(), conversation=conversations)
+    def ask_and_settle(self, asks: tuple[Demand, ...], conversation: str) -> None:
+        call = self.new(Reservation("", conversation, asks))
+        outcome = self.run(self.store.reserve(call, self.clock_s))
+        assert outcome == self.model.hold(call, extends=False)
+        if isinstance(outcome, Held):
+            self.end(call, [one.amount for one in call.demands])
+
+    @rule(data=st.data())
+    def ask_again(self, data: st.DataObject) -> None:
+        call = self.pick(data)
         assert self.run(self.store.reserve(call, self.clock_s)) == self.model.hold(call, extends=False)
 
-    @rule(name=ids, data=st.data())
-    def extend(self, name: str, data: st.DataObject) -> None:
-        before = self.known(name)
+    @rule(data=st.data())
+    def extend(self, data: st.DataObject) -> None:
+        before = self.pick(data)
         wider = tuple(
-            Demand(one.counter, data.draw(amounts), one.limit, one.new_limit) for one in before.demands
+            msgspec.structs.replace(
+                one, amount=max(0, one.amount + self.scale(one) * data.draw(st.integers(-3, 9)))
+            )
+            for one in before.demands
         )
         call = msgspec.structs.replace(before, demands=wider)
         assert self.run(self.store.extend(call, self.clock_s)) == self.model.hold(call, extends=True)
 
-    @rule(name=ids, data=st.data())
-    def settle(self, name: str, data: st.DataObject) -> None:
-        call = self.known(name)
-        taken = [data.draw(amounts) for _ in call.demands]
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        call = self.pick(data)
+        self.end(call, [self.scale(one) * data.draw(units) for one in call.demands])
+
+    def end(self, call: Reservation, taken: list[int]) -> None:
         assert self.run(self.store.settle(call, taken, self.clock_s)) == self.model.end(
             call, End.SETTLED, taken
         )
 
-    @rule(name=ids)
-    def release(self, name: str) -> None:
-        call = self.known(name)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        call = self.pick(data)
         nothing = [0] * len(call.demands)
         assert self.run(self.store.release(call, self.clock_s)) == self.model.end(call, End.RELEASED, nothing)
 
-    @rule(names=st.lists(ids, max_size=4), ttl_s=st.integers(1, 300))
-    def renew(self, names: list[str], ttl_s: int) -> None:
+    @rule(data=st.data(), ttl_s=st.integers(1, 300))
+    def renew(self, data: st.DataObject, ttl_s: int) -> None:
+        names = ["nobody", self.pick(data).reservation_id, self.pick(data).reservation_id]
         lost = self.run(self.store.renew(names, ttl_s, self.clock_s))
         assert lost == set(names) - self.model.open.keys()
         for name in set(names) & self.model.open.keys():
@@ -248,8 +289,9 @@ class BudgetMachine(RuleBasedStateMachine):
             assert [one.amount for one in call.demands] == due[call.reservation_id]
             self.model.end(call, End.PRESUMED, due[call.reservation_id])
 
-    @rule(counter=st.sampled_from(COUNTERS), settled=amounts)
+    @rule(counter=st.sampled_from(COUNTERS), settled=st.integers(0, 45))
     def correct(self, counter: Counter, settled: int) -> None:
+        settled *= self.factor if counter.unit is Unit.NUSD else 1
         assert self.run(self.store.correct(counter, settled, self.clock_s)) == self.model.level(counter)
         if counter != OPEN:
             self.model.settled[counter] = settled

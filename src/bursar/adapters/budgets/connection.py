@@ -89,21 +89,20 @@ async def send(client: RedisClient, *command: str | int | bytes) -> object:
         raise store_failed(error) from error
 
 
-async def check(client: RedisClient) -> None:
-    """Make sure that budgets can be kept in a Redis.
+def check_info(info: bytes) -> None:
+    """Make sure that budgets can be kept in a Redis, by what its INFO command says.
 
     Raises:
-        StoreFailed: It is too old, or may drop what it holds when memory runs short, or cannot be asked.
+        StoreFailed: It is too old, or may drop what it holds when memory runs short; or this is no such text.
     """
-    reply = await send(client, "INFO")
-    # The library has made a dict of the text.
-    found = cast("dict[str, object]", reply) if isinstance(reply, dict) else {}
-    version = str(found.get("redis_version", "")).partition(".")[0]
+    lines = info.decode("utf-8", "replace").splitlines()
+    found = {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
+    version = found.get("redis_version", "").partition(".")[0]
     if not version.isdigit():
         raise unreadable()
     if int(version) < _VERSION_MIN:
         raise StoreFailed("the budget store is too old: it takes Redis 7 or Valkey")
-    if found.get("maxmemory") and found.get("maxmemory_policy") != "noeviction":
+    if found.get("maxmemory", "0") != "0" and found.get("maxmemory_policy") != "noeviction":
         raise StoreFailed(
             "the budget store may drop what was spent when memory runs short: "
             "set its maxmemory-policy to noeviction"

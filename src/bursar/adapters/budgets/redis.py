@@ -10,7 +10,7 @@ from typing import Self
 import msgspec
 from redis.exceptions import NoScriptError
 
-from bursar.adapters.budgets.connection import RedisClient, RedisOptions, check, open_client, send
+from bursar.adapters.budgets.connection import RedisClient, RedisOptions, check_info, open_client, send
 from bursar.adapters.budgets.failures import unreadable
 from bursar.adapters.budgets.names import Names
 from bursar.adapters.budgets.replies import end_outcome, hold_outcome, levels, texts
@@ -58,6 +58,7 @@ class RedisBudgets:
         self._client = client
         self._goes_by_caller = options.goes_by_caller
         self._names = Names(options.organisation)
+        self._info_script = Script.load("info_1")
         self._hold_script = Script.load("hold_1")
         self._end_script = Script.load("end_1")
         self._renew_script = Script.load("renew_1")
@@ -80,7 +81,11 @@ class RedisBudgets:
         Raises:
             StoreFailed: It is too old, or may drop what it holds when memory runs short, or cannot be asked.
         """
-        await check(self._client)
+        # Asked from a script, so that in a cluster the node answers that has the organisation's keys.
+        info = await self._run(self._info_script, [self._names.state], [])
+        if not isinstance(info, bytes):
+            raise unreadable()
+        check_info(info)
 
     async def close(self) -> None:
         """Close all connections."""
