@@ -13,6 +13,7 @@ BENCHMARKS = (
     "long_conversation",
     "retention",
     "tool_results",
+    "stable_prefix",
     "identical_calls",
     "aborts",
     "kill",

@@ -20,12 +20,19 @@ _BY_REASON = {
 }
 
 _TOOLS = {
-    Cause.ORDER: "Sort the tools by name, so that every call lists them in one order.",
-    Cause.KEYS: "Write each tool's keys in one order, sorted say.",
+    Cause.ORDER: "Sort the tools by name, so that every call lists them in one order "
+    "(stable_prefix.order = true does it).",
+    Cause.KEYS: "Write each tool's keys in one order, sorted say (stable_prefix.order = true does it).",
     Cause.SET: "Send the same tools with every call of the agent; limit their use by tool_choice instead.",
 }
 
+_MOVES = " (stable_prefix.volatile = true moves whole lines that vary)."
+
 _SYSTEM = {
+    Cause.CLOCK: "Static first, dynamic context last: move the time into the last user message, or give the "
+    f"date only{_MOVES}",
+    Cause.IDENTIFIER: "Static first, dynamic context last: move the id into the last user message, or drop "
+    f"it{_MOVES}",
     Cause.ORDER: "Send the system blocks in one order.",
     Cause.SET: "Send the same system blocks with every call; what only some calls need belongs behind them.",
 }
