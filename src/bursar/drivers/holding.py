@@ -50,7 +50,7 @@ class Holdings:
         self._presume = presume
         self._journal = journal
         self._open: dict[str, Reservation] = {}
-        self._kept: dict[str, Settle] = {}
+        self._kept: dict[str, Settle | Reservation] = {}
         self._left: deque[Reservation] = deque()
         self._trying: asyncio.Task[None] | None = None
 
@@ -101,10 +101,13 @@ class Holdings:
             raise
 
     def abandon(self, reservation: Reservation, *, sent: bool) -> None:
-        """End what a call holds that came to no end of its own: all of it, if anything was sent."""
+        """End what a call holds that came to no end of its own.
+
+        If anything was sent, it is as if a process had died: the ledger says what it took, or else all that
+        was held counts, there too.
+        """
         self._open.pop(reservation.reservation_id, None)
-        amounts = [demand.amount for demand in reservation.demands] if sent else None
-        self._keep(Settle(reservation, amounts))
+        self._keep(reservation if sent else Settle(reservation, None))
 
     async def keep_renewing(self) -> None:
         """Renew what calls under way hold, for ever."""
@@ -135,10 +138,12 @@ class Holdings:
         swept = 0
         while self._left:
             reservation = self._left[0]
-            LOG.warning("call %s was left behind; what it held counts", reservation.reservation_id)
-            amounts = await self._presume(reservation)
-            if amounts is not None:
-                await self.settle(Settle(reservation, amounts))
+            # What could not be renewed in time and is under way here comes to an end of its own.
+            if reservation.reservation_id not in self._open:
+                LOG.warning("call %s was left behind; what it held counts", reservation.reservation_id)
+                amounts = await self._presume(reservation)
+                if amounts is not None:
+                    await self.settle(Settle(reservation, amounts))
             self._left.popleft()
             swept += 1
         return swept
@@ -164,12 +169,14 @@ class Holdings:
             self._journal.closed(reservation.reservation_id, ended.end, amounts or ())
         return ended
 
-    def _keep(self, effect: Settle) -> None:
+    def _keep(self, end: Settle | Reservation) -> None:
+        """Keep an end until the store has been told; of a call that was given up, it is still to be found."""
+        reservation = end.reservation if isinstance(end, Settle) else end
         if len(self._kept) >= _KEPT_MAX:
-            LOG.critical("call %s is in the ledger only", effect.reservation.reservation_id)
+            LOG.critical("call %s is in the ledger only", reservation.reservation_id)
             return
         # To end one twice changes nothing.
-        self._kept[effect.reservation.reservation_id] = effect
+        self._kept[reservation.reservation_id] = end
         if self._trying is None:
             self._trying = asyncio.ensure_future(self._keep_telling())
 
@@ -185,6 +192,13 @@ class Holdings:
 
     async def _tell(self) -> None:
         while self._kept:
-            reservation_id, effect = next(iter(self._kept.items()))
-            await self._end(effect)
+            reservation_id, end = next(iter(self._kept.items()))
+            await self._end(end if isinstance(end, Settle) else await self._find_end(end))
             del self._kept[reservation_id]
+
+    async def _find_end(self, reservation: Reservation) -> Settle:
+        amounts = await self._presume(reservation)
+        if amounts is not None:
+            return Settle(reservation, amounts)
+        # That the ledger has it by now is not certain, so the journal keeps it.
+        return Settle(reservation, [demand.amount for demand in reservation.demands], recorded=False)

@@ -60,7 +60,8 @@ def presume(reservation: Reservation) -> Entry | None:
         note = _READER.decode(reservation.note)
     except msgspec.DecodeError:
         return None
-    nusd = max((d.amount for d in reservation.demands if d.counter.unit is Unit.NUSD), default=0)
+    # Where no money was held, nobody knew what the call can cost.
+    nusd = max((d.amount for d in reservation.demands if d.counter.unit is Unit.NUSD), default=0) or None
     return Entry(
         operation_id=reservation.reservation_id,
         at_s=note.at_s,
@@ -83,7 +84,7 @@ def presume(reservation: Reservation) -> Entry | None:
         cost_max_nusd=nusd,
         baseline_nusd=None,
         shares={},
-        basis=CostBasis.ESTIMATED,
+        basis=CostBasis.UNKNOWN if nusd is None else CostBasis.ESTIMATED,
         faults=(PRESUMED,),
     )
 
@@ -94,5 +95,10 @@ def amounts_of(entry: Entry, reservation: Reservation) -> tuple[int, ...]:
     What is not known of it counts as held.
     """
     usage = entry.usage
-    taken = Amounts(entry.cost_nusd, None if usage is None else usage.prompt_tokens + usage.output_tokens)
+    if usage is not None:
+        tokens = usage.prompt_tokens + usage.output_tokens
+    else:
+        # Without any usage, what a provider refused took nothing.
+        tokens = 0 if entry.attempts and entry.cost_nusd == 0 else None
+    taken = Amounts(entry.cost_nusd, tokens)
     return Claim(reservation, ()).taken(taken, answered=entry.status is Status.OK)
