@@ -20,6 +20,7 @@ BENCHMARKS = (
     "exchange",
     "wire",
     "ledger",
+    "budget_store",
     "overhead",
 )
 

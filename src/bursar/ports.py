@@ -223,6 +223,8 @@ class BudgetStore(Protocol):
     Raises, all methods alike:
         StoreFailed: The store could not be asked, or did not answer; the step may have happened. Asking
             again is safe.
+        ValueError: The caller's fault: an amount below zero, one counter asked twice, not one amount for each
+            demand, a throttle whose minute no demand counts.
     """
 
     async def reserve(self, reservation: Reservation, now_s: float) -> Held | Exceeded | Throttled | Ended:
@@ -236,7 +238,8 @@ class BudgetStore(Protocol):
     async def extend(self, reservation: Reservation, now_s: float) -> Held | Exceeded | Ended:
         """Hold more for a call: its demands' amounts are the new totals, never less than before.
 
-        The counters are the same as before, in the same order.
+        The counters are the same as before, in the same order. What asks no more of one is not judged again.
+        A reservation that the store does not know is held as a whole, or not at all. Throttles do not apply.
         """
         ...
 
@@ -255,11 +258,17 @@ class BudgetStore(Protocol):
         ...
 
     async def release(self, reservation: Reservation, now_s: float) -> Ended:
-        """End a reservation of which nothing was taken. One that comes later under its id is not held."""
+        """End a reservation of which nothing was taken. One that comes later under its id is not held.
+
+        What was presumed of it is taken back: that end counts as the first.
+        """
         ...
 
     async def renew(self, reservation_ids: Sequence[str], ttl_s: int, now_s: float) -> frozenset[str]:
-        """Hold reservations for longer. Returns those that are not held any more."""
+        """Hold reservations for longer, never for less. Returns those that are not held any more.
+
+        One that was left behind is held until it is swept.
+        """
         ...
 
     async def sweep(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
@@ -271,7 +280,10 @@ class BudgetStore(Protocol):
         ...
 
     async def correct(self, counter: Counter, settled: int, now_s: float) -> Level:
-        """Set what a counter has settled, by the ledger's word. Returns how it stood before."""
+        """Set what a counter has settled, by the ledger's word. Returns how it stood before.
+
+        What is held stays held; a counter of open calls settles nothing, ever.
+        """
         ...
 
 

@@ -178,7 +178,8 @@ class Ended(msgspec.Struct, frozen=True):
 
     Attributes:
         end: How.
-        is_first: Whether it ended now; False where it had ended before, and nothing changed.
+        is_first: Whether it ended now, or its presumed end was corrected now; False where it had ended
+            before, and nothing changed.
         levels: The demands' counters afterwards, in order; empty where nothing changed.
     """
 
