@@ -248,7 +248,7 @@ class _Rows:
     def add(self, link: bytes, pieces: Sequence[Piece], piece_tokens: int) -> bytes:
         """Append a section's pieces and return the link of its last block.
 
-        Names are local and `TokenRatios.convert` is written out: this runs for every new block.
+        Names are local and nothing is called but `digest`: this runs for every new block.
         """
         chain, ends, results, per_mille = self.chain, self.ends, self.result_ends, self.per_mille
         first = self._first
@@ -256,10 +256,13 @@ class _Rows:
         result_tokens = results[-1] if results else self._result_tokens
         for piece in pieces:
             before = tokens
-            tokens += piece_tokens
+            tokens = start = tokens + piece_tokens
+            # Rounded up once per piece, so that a text in two blocks has no more tokens than in one.
+            scaled = 0
             for block in piece.blocks:
                 link = digest(link + block.digest)
-                tokens -= -block.base_tokens * per_mille[block.content_class] // PER_MILLE
+                scaled += block.base_tokens * per_mille[block.content_class]
+                tokens = start - (-scaled // PER_MILLE)
                 if block.kind is BlockKind.TOOL_RESULT:
                     result_tokens += tokens - before
                 before = tokens
