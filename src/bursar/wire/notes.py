@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from bursar.domain.prompt import ContentClass, Piece, Role
+from bursar.domain.prompt import BlockKind, ContentClass, Piece, Role
 from bursar.wire import raw_json as raw
 from bursar.wire.dialect import Reading, Request
 from bursar.wire.drafts import PieceDraft, PieceReader, draft_text
@@ -21,10 +21,31 @@ _TAG = b"note"
 
 
 def takes_note(request: Request) -> bool:
-    """Whether a request may have a note: it ends with what a user said, or with a tool's result."""
+    """Whether a request may have a note: it ends with what a user said, or with a tool's result.
+
+    Not where Anthropic's model thinks: behind a tool's result, text of a user's begins another turn, to which
+    its thoughts so far no longer belong.
+
+    Source: platform.claude.com, extended thinking and prompt caching, as known in November 2026.
+    """
     prompt = request.prompt
     # What the provider is to mark by itself would be the note.
-    return bool(prompt.messages) and prompt.messages[-1].role in _HEADS and prompt.auto_mark is None
+    if not prompt.messages or prompt.messages[-1].role not in _HEADS or prompt.auto_mark is not None:
+        return False
+    return not _may_think(request)
+
+
+def _may_think(request: Request) -> bool:
+    asked = request.fields.get("thinking", raw.NULL)
+    if asked != raw.NULL and b'"disabled"' not in asked:
+        return True
+    for message in reversed(request.prompt.messages):
+        kinds = {block.kind for block in message.blocks}
+        if BlockKind.THINKING in kinds:
+            return True
+        if message.role is Role.USER and BlockKind.TOOL_RESULT not in kinds:
+            break
+    return False
 
 
 def read_with_note(request: Request, text: str, memo: PieceMemo) -> Reading:

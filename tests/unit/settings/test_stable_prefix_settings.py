@@ -1,4 +1,4 @@
-"""`stable_prefix` in bursar.toml: off unless allowed, by agent, explained, and of no use without the cache."""
+"""`stable_prefix` in bursar.toml: off unless allowed, by agent, explained, idle without the cache."""
 
 from typing import Any
 

@@ -172,6 +172,22 @@ def test_nothing_is_noted_where_the_provider_is_to_mark_the_end() -> None:
     assert not takes_note(anthropic(USER, cache_control={"type": "ephemeral"}))
 
 
+def test_nothing_is_noted_among_thoughts() -> None:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "12"}
+    loop = [
+        {"role": "assistant", "content": [thought, use]},
+        {"role": "user", "content": [result]},
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [result]},
+    ]
+    assert not takes_note(anthropic([*USER, *loop]))
+    assert takes_note(anthropic([*USER, *loop, {"role": "assistant", "content": "Ho"}, *USER]))
+    assert not takes_note(anthropic(USER, thinking={"type": "enabled", "budget_tokens": 1024}))
+    assert takes_note(anthropic(USER, thinking={"type": "disabled"}))
+
+
 def test_a_message_without_content_takes_no_note() -> None:
     with pytest.raises(ValueError, match="no further block"):
         read_with_note(anthropic([{"role": "user", "content": []}]), "It is 12:03.", PieceMemo())
