@@ -27,7 +27,7 @@ from bursar.drivers.asynchronous import CallDriver
 from bursar.drivers.holding import Holdings
 from bursar.effects import Reply
 from bursar.errors import StoreFailed
-from bursar.exchange.left_behind import amounts_of, presume
+from bursar.exchange.left_behind import PRESUMED, amounts_of, presume
 from bursar.exchange.life import live
 from bursar.policy.budgets.book import BudgetBook
 from bursar.settings.budgets import BudgetEntry, budgets_of
@@ -86,6 +86,7 @@ class WatchedBudgets(MemoryBudgets):
         is_down: Whether it fails before it does anything,
         times_out: or does it, and fails then.
         steps: What it was asked, in order.
+        extending: Set once it was asked to extend.
         asked: What each call asked last,
         held: and held last.
     """
@@ -95,6 +96,7 @@ class WatchedBudgets(MemoryBudgets):
         self.is_down = False
         self.times_out = False
         self.steps: list[str] = []
+        self.extending = asyncio.Event()
         self.asked: dict[str, Reservation] = {}
         self.held: dict[str, Reservation] = {}
 
@@ -106,6 +108,7 @@ class WatchedBudgets(MemoryBudgets):
         return result
 
     async def extend(self, reservation: Reservation, now_s: float) -> Held | Exceeded | Ended:
+        self.extending.set()
         await self._start("extend")
         result = await super().extend(reservation, now_s)
         self._saw(reservation, result)
@@ -124,6 +127,10 @@ class WatchedBudgets(MemoryBudgets):
         ended = await super().release(reservation, now_s)
         await self._finish()
         return ended
+
+    def forget(self) -> None:
+        """Lose all that is held and counted, as a server that was started anew."""
+        super().__init__()
 
     @property
     def demands(self) -> Iterable[Demand]:
@@ -225,7 +232,7 @@ def _taken(entry: Entry, demand: Demand) -> int:
             # A provider that refused took nothing.
             return 0 if entry.cost_nusd == 0 and entry.attempts else demand.amount
         case Unit.TURNS:
-            return int(entry.status is Status.OK)
+            return int(entry.status is Status.OK or PRESUMED in entry.faults)
         case Unit.REQUESTS:
             return 1
         case Unit.OPEN_CALLS:

@@ -183,12 +183,23 @@ class Holdings:
     async def _keep_telling(self) -> None:
         try:
             while self._kept:
-                with contextlib.suppress(StoreFailed):
+                try:
                     await self._tell()
+                except StoreFailed:
+                    pass
+                except Exception as error:  # noqa: BLE001 - One end that fails must not keep all others untold.
+                    self._postpone(error)
                 if self._kept:
                     await self._clock.sleep(_RETRY_EVERY_S)
         finally:
             self._trying = None
+
+    def _postpone(self, error: Exception) -> None:
+        """Put the end that was to be told behind all others."""
+        reservation_id = next(iter(self._kept))
+        # The error's message may hold a prompt, so it stays out of the log.
+        LOG.error("call %s cannot be ended: %s", reservation_id, type(error).__name__)
+        self._kept[reservation_id] = self._kept.pop(reservation_id)
 
     async def _tell(self) -> None:
         while self._kept:

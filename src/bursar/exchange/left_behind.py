@@ -9,6 +9,7 @@ import msgspec
 from bursar.domain.attribution import Attribution
 from bursar.domain.ledger import Component, ComponentShare, CostBasis, Entry, Status
 from bursar.domain.reservations import Reservation, Unit
+from bursar.domain.usage import Usage
 from bursar.exchange.call import Call
 from bursar.policy.budgets.claims import Amounts, Claim
 
@@ -62,6 +63,7 @@ def presume(reservation: Reservation) -> Entry | None:
         return None
     # Where no money was held, nobody knew what the call can cost.
     nusd = max((d.amount for d in reservation.demands if d.counter.unit is Unit.NUSD), default=0) or None
+    tokens = max((d.amount for d in reservation.demands if d.counter.unit is Unit.TOKENS), default=None)
     return Entry(
         operation_id=reservation.reservation_id,
         at_s=note.at_s,
@@ -77,9 +79,9 @@ def presume(reservation: Reservation) -> Entry | None:
         thread=note.thread,
         turn=note.turn,
         attempts=(),
-        usage=None,
+        usage=None if tokens is None else Usage(output=tokens),
         # The answer is the part of which the least is known.
-        components={Component.OUTPUT: ComponentShare({}, nusd)},
+        components={Component.OUTPUT: ComponentShare({} if not tokens else {"output": tokens}, nusd)},
         cost_nusd=nusd,
         cost_max_nusd=nusd,
         baseline_nusd=None,
@@ -101,4 +103,5 @@ def amounts_of(entry: Entry, reservation: Reservation) -> tuple[int, ...]:
         # Without any usage, what a provider refused took nothing.
         tokens = 0 if entry.attempts and entry.cost_nusd == 0 else None
     taken = Amounts(entry.cost_nusd, tokens)
-    return Claim(reservation, ()).taken(taken, answered=entry.status is Status.OK)
+    answered = entry.status is Status.OK or PRESUMED in entry.faults
+    return Claim(reservation, ()).taken(taken, answered=answered)

@@ -1,0 +1,143 @@
+"""A summary that a call buys is paid from the same budgets, and held before the call itself is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from budget_scene import Purse, table
+from bursar.domain.ledger import Component, Status
+from bursar.domain.reservations import Level, Unit
+from bursar.exchange.history import SUMMARY_FAILED
+from bursar.policy.history.options import HistoryOptions
+from bursar.settings.budgets import BudgetEntry
+from bursar.wire.dialect import Dialect
+from history_scene import SUMMARISERS, SUMMARY, HistoryScene, check_valid, discussion, page, summary_answer
+from scripted_world import After, Answer, check_sums, fails, whole
+from wire_bodies import ANTHROPIC, OPENAI
+
+both = pytest.mark.parametrize("dialect", [ANTHROPIC, OPENAI], ids=lambda dialect: dialect.name)
+
+# 300 tokens in and 20 out.
+SUMMARY_NUSD = {"anthropic.messages": 400_000, "openai.chat": 57_000}
+
+
+def scene_of(
+    dialect: Dialect, *budgets: BudgetEntry, answer: Answer | None = None, **history: Any
+) -> tuple[HistoryScene, Purse]:
+    """A scene in which a long history is summarised."""
+    options = HistoryOptions(
+        tokens=4_000,
+        recent_tokens=1_000,
+        summary_tokens_max=100,
+        summary_model=SUMMARISERS[dialect.name],
+        **history,
+    )
+    scene = HistoryScene(options, answer or summary_answer(dialect))
+    return scene, Purse(scene, *budgets)
+
+
+@both
+async def test_a_summary_is_held_before_it_is_sent_and_the_call_extends(dialect: Dialect) -> None:
+    gate = After()
+    scene, purse = scene_of(
+        dialect, table(limit_usd="1"), answer=Answer(before=gate, steps=summary_answer(dialect).steps)
+    )
+    call = scene.begin(discussion(dialect, 40))
+    await gate.reached.wait()
+    summary_held = await purse.level("organisation")
+    assert summary_held.settled == 0
+    assert summary_held.held > SUMMARY_NUSD[dialect.name]
+    gate.opened.set()
+    assert (await call).status == 200
+    check_valid(dialect, scene)
+    assert SUMMARY in str(scene.provider.messages())
+    assert purse.store.steps == ["reserve", "extend", "settle"]
+    entry = scene.entry
+    cost_nusd = SUMMARY_NUSD[dialect.name] + scene.provider.costs_nusd[0]
+    assert entry.cost_nusd == cost_nusd
+    assert await purse.level("organisation") == Level(cost_nusd, 0)
+    await purse.check_at_rest()
+
+
+@both
+async def test_what_the_summary_took_is_known_when_the_call_extends(dialect: Dialect) -> None:
+    scene, purse = scene_of(dialect, table(limit_usd="1"))
+    await scene.play(discussion(dialect, 40))
+    alone, alone_purse = scene_of(dialect, table(limit_usd="1"))
+    # The same prompt again: its summary is kept, so that only the call itself is held.
+    object.__setattr__(alone.world, "content", scene.content)
+    await alone.play(discussion(dialect, 40))
+    assert alone_purse.store.steps == ["reserve", "settle"]
+    [both_held], [own_held] = purse.store.held.values(), alone_purse.store.held.values()
+    for together, own in zip(both_held.demands, own_held.demands, strict=True):
+        if together.counter.unit is Unit.NUSD:
+            # The earlier hold, of the summary alone, may have been higher than both now take.
+            assert together.amount >= own.amount + SUMMARY_NUSD[dialect.name]
+
+
+@both
+async def test_where_only_the_summary_does_not_fit_the_call_goes_without(dialect: Dialect) -> None:
+    # Some 50,000 bytes are to be summarised; the call has some 15,000 tokens, as we count.
+    scene, purse = scene_of(dialect, table(limit_tokens=30_000))
+    assert (await scene.play(discussion(dialect, 40))).status == 200
+    assert scene.provider.asked == []
+    assert page(1) in str(scene.provider.messages())
+    check_sums(scene.entry)
+    assert SUMMARY_FAILED not in scene.entry.faults
+    await purse.check_at_rest()
+
+
+@both
+async def test_a_call_refused_after_its_summary_was_paid_is_recorded_at_that_cost(dialect: Dialect) -> None:
+    scene, purse = scene_of(dialect, table(limit_usd="0.08"))
+    reply = await scene.play(discussion(dialect, 40, max_tokens=16_000))
+    assert reply.status == 402
+    assert (len(scene.provider.asked), scene.provider.bodies) == (1, [])
+    error = json.loads(reply.body)["error"]
+    # What the call holds for its summary is part of what it needs, and nobody else's.
+    assert (error["spent_usd"], error["held_usd"]) == ("0.000000000", "0.000000000")
+    assert error["needed_usd"] > error["limit_usd"]
+    entry = scene.entry
+    assert (entry.status, entry.http_status) == (Status.REFUSED, 402)
+    assert [attempt.model for attempt in entry.attempts] == [SUMMARISERS[dialect.name]]
+    assert entry.cost_nusd == SUMMARY_NUSD[dialect.name]
+    assert set(entry.components) == {Component.ROUTING}
+    assert await purse.level("organisation") == Level(SUMMARY_NUSD[dialect.name], 0)
+    await purse.check_at_rest()
+
+
+FAILURES = {
+    "refused": whole({"error": {}}, 529),
+    "lost": fails(sent=True, timed_out=True),
+    "unreachable": fails(sent=False),
+    "garbage": whole(b"<html>"),
+}
+
+
+@both
+@pytest.mark.parametrize("name", FAILURES)
+async def test_a_summary_that_fails_is_counted_at_what_it_took(name: str, dialect: Dialect) -> None:
+    scene, purse = scene_of(dialect, table(limit_usd="1"), answer=FAILURES[name])
+    assert (await scene.play(discussion(dialect, 40))).status == 200
+    assert len(scene.entry.attempts) == 2
+    await purse.check_at_rest()
+
+
+@both
+async def test_the_store_may_fail_between_a_summary_and_its_call(dialect: Dialect) -> None:
+    gate = After()
+    scene, purse = scene_of(
+        dialect, table(limit_usd="1"), answer=Answer(before=gate, steps=summary_answer(dialect).steps)
+    )
+    scene.clock.held = True
+    call = scene.begin(discussion(dialect, 40))
+    await gate.reached.wait()
+    purse.store.is_down = True
+    gate.opened.set()
+    assert (await call).status == 503
+    assert scene.provider.bodies == []
+    assert scene.entry.cost_nusd == SUMMARY_NUSD[dialect.name]
+    purse.store.is_down = False
+    await purse.holdings.close()
+    await purse.check_at_rest()
