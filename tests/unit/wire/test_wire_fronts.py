@@ -176,7 +176,7 @@ def test_nothing_is_noted_among_thoughts() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
     use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "t", "content": "12"}
-    loop = [
+    loop: list[dict[str, Any]] = [
         {"role": "assistant", "content": [thought, use]},
         {"role": "user", "content": [result]},
         {"role": "assistant", "content": [use]},
