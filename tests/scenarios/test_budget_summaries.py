@@ -1,12 +1,13 @@
 """A summary that a call buys is paid from the same budgets, and held before the call itself is."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from budget_scene import Purse, table
-from bursar.domain.ledger import Component, Status
+from bursar.domain.ledger import Component, Entry, Status
 from bursar.domain.reservations import Level, Unit
 from bursar.exchange.history import SUMMARY_FAILED
 from bursar.policy.history.options import HistoryOptions
@@ -61,19 +62,20 @@ async def test_a_summary_is_held_before_it_is_sent_and_the_call_extends(dialect:
 
 
 @both
-async def test_what_the_summary_took_is_known_when_the_call_extends(dialect: Dialect) -> None:
+async def test_what_the_summary_took_stays_held_beside_what_the_call_may_take(dialect: Dialect) -> None:
+    # So long an answer may cost more than the summary was held at.
+    body = discussion(dialect, 40, max_tokens=4_000)
     scene, purse = scene_of(dialect, table(limit_usd="1"))
-    await scene.play(discussion(dialect, 40))
+    await scene.play(body)
     alone, alone_purse = scene_of(dialect, table(limit_usd="1"))
     # The same prompt again: its summary is kept, so that only the call itself is held.
     object.__setattr__(alone.world, "content", scene.content)
-    await alone.play(discussion(dialect, 40))
+    await alone.play(body)
     assert alone_purse.store.steps == ["reserve", "settle"]
-    [both_held], [own_held] = purse.store.held.values(), alone_purse.store.held.values()
-    for together, own in zip(both_held.demands, own_held.demands, strict=True):
-        if together.counter.unit is Unit.NUSD:
-            # The earlier hold, of the summary alone, may have been higher than both now take.
-            assert together.amount >= own.amount + SUMMARY_NUSD[dialect.name]
+    [together], [own] = purse.store.held.values(), alone_purse.store.held.values()
+    for one, other in zip(together.demands, own.demands, strict=True):
+        assert one.counter.unit is Unit.NUSD
+        assert one.amount == other.amount + SUMMARY_NUSD[dialect.name]
 
 
 @both
@@ -141,3 +143,44 @@ async def test_the_store_may_fail_between_a_summary_and_its_call(dialect: Dialec
     purse.store.is_down = False
     await purse.holdings.close()
     await purse.check_at_rest()
+
+
+async def test_a_call_cancelled_after_its_summary_holds_no_more_and_does_not_go_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene, purse = scene_of(ANTHROPIC, table(limit_usd="1"))
+    keeping = asyncio.Event()
+
+    async def keep_never(*_: object) -> bool:
+        keeping.set()
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(scene.content, "put", keep_never)
+    call = scene.begin(discussion(ANTHROPIC, 40))
+    await keeping.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (len(scene.provider.asked), scene.provider.bodies) == (1, [])
+    assert (scene.entry.status, scene.entry.cost_nusd) == (Status.ABORTED, 400_000)
+    assert purse.store.steps == ["reserve", "settle"]
+    await purse.check_at_rest()
+
+
+async def test_a_bug_after_a_refused_extension_counts_what_was_held_until_then() -> None:
+    scene, purse = scene_of(ANTHROPIC, table(limit_usd="0.08"))
+    record, failures = scene.ledger.record, [RuntimeError("a bug")]
+
+    async def fail_once(entry: Entry) -> None:
+        if failures:
+            raise failures.pop()
+        await record(entry)
+
+    scene.ledger.record = fail_once
+    with pytest.raises(RuntimeError):
+        await scene.play(discussion(ANTHROPIC, 40, max_tokens=16_000))
+    await purse.check_at_rest()
+    [held] = purse.store.held.values()
+    [entry] = scene.ledger.entries
+    assert entry.cost_nusd == held.demands[0].amount
