@@ -244,6 +244,29 @@ def recover(data_dir: Path) -> Iterator[LeftJournal]:
             raise _failure(path, error) from error
 
 
+def read_open(data_dir: Path) -> list[Reservation]:
+    """Return what the journals of a data directory hold open, beside the processes that write them.
+
+    What a process left that died is among it, until it is recovered. A call of which the ledger has the end
+    may be, too, for a moment or until then.
+
+    Raises:
+        StoreFailed: A file cannot be read.
+    """
+    found: list[Reservation] = []
+    for path in sorted((data_dir / DIRECTORY).glob(f"*{_SUFFIX}")):
+        try:
+            # No lock is tried: whoever recovers would take one that is held for a living process's.
+            lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _failure(path, error) from error
+        opened, _, _ = _replay(path, lines)
+        found += [event.reservation for event in opened.values()]
+    return found
+
+
 def _remove_unfinished(directory: Path) -> None:
     """Remove files that a process died over before anybody could see them."""
     for path in directory.glob(f"*{_UNFINISHED}"):
@@ -282,6 +305,12 @@ def _lock(path: Path) -> int | None:
 def _read(path: Path, file: int) -> LeftJournal:
     with os.fdopen(file, "rb", closefd=False) as stream:
         lines = stream.read(_READ_BYTES_MAX).split(b"\n")
+    opened, closed, faults = _replay(path, lines)
+    return LeftJournal(path, opened, tuple(closed), tuple(faults), file)
+
+
+def _replay(path: Path, lines: Sequence[bytes]) -> tuple[dict[str, Opened], list[Closed], list[str]]:
+    """Return what a journal's lines leave open, what they close, and which of them cannot be read."""
     opened: dict[str, Opened] = {}
     closed: list[Closed] = []
     faults: list[str] = []
@@ -303,7 +332,7 @@ def _read(path: Path, file: int) -> LeftJournal:
         else:
             opened.pop(event.reservation_id, None)
             closed.append(event)
-    return LeftJournal(path, opened, tuple(closed), tuple(faults), file)
+    return opened, closed, faults
 
 
 def _failure(path: Path, error: OSError) -> StoreFailed:

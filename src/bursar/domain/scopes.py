@@ -79,6 +79,14 @@ def scopes_of(attribution: Attribution, key_id: str = "") -> tuple[Scope, ...]:
     return tuple(scopes)
 
 
+def holders(scope: Scope) -> tuple[Scope, ...]:
+    """Return the scopes that all calls of a scope fall under, the widest first, itself last."""
+    if scope.kind is ScopeKind.ORGANISATION:
+        return (scope,)
+    tenant = (Scope(ScopeKind.TENANT, "", scope.tenant),) if scope.kind in _OF_TENANTS else ()
+    return (Scope(ScopeKind.ORGANISATION), *tenant, scope)
+
+
 class ScopePattern(msgspec.Struct, frozen=True, order=True):
     """Scopes that a setting names together; each has a counter of its own.
 
@@ -159,6 +167,20 @@ def read_pattern(text: str) -> ScopePattern:
         raise BadSetting(f'a name is missing beside the slash; write "{kind.value}:TENANT/NAME"')
     known = _unless_any(tenant)
     return ScopePattern(kind, known and _unspelt(known), _unless_any(name))
+
+
+def read_scope(text: str) -> Scope:
+    """Read what `str(Scope)` writes, whatever the names are: here a star is a name like any other.
+
+    Raises:
+        ValueError: It is of no kind of scope.
+    """
+    kind_text, _, rest = text.partition(":")
+    kind = ScopeKind(kind_text)
+    if kind not in _OF_TENANTS:
+        return Scope(kind, "", rest)
+    tenant, _, name = rest.partition("/")
+    return Scope(kind, _unspelt(tenant), name)
 
 
 def _unless_any(name: str) -> str | None:

@@ -26,6 +26,9 @@ from bursar.view.rhythm import Rhythm
 from bursar.view.threads import ThreadIndex
 from bursar.wire.memo import PieceMemo
 
+# Calls that arrived so many changes ago and have not been held yet count by the oldest that is known.
+_REPLACED_MAX = 16
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
@@ -95,8 +98,9 @@ class Engine:
         fronts: How threads' tools and instructions are sent.
         lengths: How long threads become, of agents whose history may be rewritten.
         maxima: What providers add to what a request shows, by dialect.
-        budgets: The budgets in force. An operator may replace them at any time,
+        budgets: The budgets in force. An operator may have them replaced at any time,
         stops: and what was stopped.
+        replaced: Budgets that were in force before, by the time until which they were, the oldest first.
         rooms: What was last seen to be left of limits, by counter.
     """
 
@@ -128,4 +132,28 @@ class Engine:
     maxima: Mapping[str, Maxima] = field(default_factory=dict[str, Maxima])
     budgets: BudgetBook = field(default_factory=BudgetBook)
     stops: frozenset[ScopePattern] = frozenset()
+    replaced: tuple[tuple[float, BudgetBook], ...] = ()
     rooms: BoundedDict[Counter, int] = field(default_factory=lambda: BoundedDict[Counter, int](50_000))
+
+    def budgets_at(self, at_s: float) -> BudgetBook:
+        """Return the budgets that count for a call by when it arrived.
+
+        So a call is counted by one book from its beginning to its end, and what a new one has to take over
+        from the ledger is all that arrived before it.
+        """
+        return next((book for until_s, book in self.replaced if at_s < until_s), self.budgets)
+
+    def replace_budgets(self, book: BudgetBook, from_s: float | None = None) -> None:
+        """Put other budgets in force.
+
+        Args:
+            book: The budgets.
+            from_s: They count for the calls that arrive from then on, which may be still to come: never
+                before the `from_s` of an earlier change. None where they count nothing that those in force
+                do not: then they hold at once.
+        """
+        if from_s is not None:
+            self.replaced = (*self.replaced, (from_s, self.budgets))[-_REPLACED_MAX:]
+        self.budgets = book
+        # What was left of the limits before says nothing about these.
+        self.rooms.clear()

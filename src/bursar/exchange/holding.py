@@ -41,7 +41,8 @@ class Hold:
         self._engine = engine
         self._call = call
         # Where nothing is limited, nothing is asked.
-        self._book: BudgetBook | None = engine.budgets if engine.budgets.budgets else None
+        book = engine.budgets_at(call.arrival.at_s)
+        self._book: BudgetBook | None = book if book.budgets else None
         self._claim: Claim | None = None
         self._taken_nusd = self._taken_tokens = 0
         self._levels: Sequence[Level] = ()

@@ -16,6 +16,7 @@ from bursar.exchange.engine import Engine
 from bursar.exchange.headers import for_client, for_provider
 from bursar.exchange.life import live
 from bursar.gateway import results
+from bursar.gateway.budgets import BudgetPages
 from bursar.gateway.connection import BodyTooLarge, ClientLeft, Connection, Receive, Send
 from bursar.gateway.health import Health
 from bursar.gateway.results import FullResults
@@ -25,6 +26,9 @@ from bursar.wire.dialect import Dialect, Fault
 from bursar.wire.dialects import DIALECTS
 
 LOG = logging.getLogger("bursar.gateway")
+
+# What lies below is answered here; nothing of it reaches a provider.
+_OWN = "/v1/bursar/"
 
 # How long shutdown waits for calls that were cancelled: they only have to be recorded yet.
 _LAST_CALLS_S = 10.0
@@ -49,12 +53,14 @@ class GatewayOptions:
         provider_keys: The operator's own key per upstream; absent: the client's passes through.
         forward_attribution: Upstreams that may see `x-bursar-*` headers.
         timeout_s: How long a request that costs nothing may take.
+        budgets: Answers what is asked about budgets; None where nothing is.
     """
 
     body_limit_bytes: int
     provider_keys: Mapping[str, str]
     forward_attribution: frozenset[str]
     timeout_s: float = 60.0
+    budgets: BudgetPages | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +146,12 @@ class Gateway:
             await connection.answer(own.status, own.headers, own.body)
             return
         headers = _headers(scope["headers"])
-        if path.startswith(results.PREFIX):
-            query = scope["query_string"].decode("latin-1")
-            reply = await self._results.answer(method, path, query, headers)
-            await connection.answer(reply.status, reply.headers, reply.body)
-            return
         operation_id = self._world.ids.new()
         route = find_route(method, path, headers)
         dialect = DIALECTS[route.dialect if route else error_dialect(path, headers)]
         try:
+            if path.startswith(_OWN) and await self._answer_own(scope, headers, connection):
+                return
             if route is None:
                 asked = f"{method} {path}"[:_SHOWN_CHARS_MAX]
                 fault = Fault(404, "not_found_error", f"Bursar serves no {asked}; see its README for routes")
@@ -171,6 +174,24 @@ class Gateway:
                 return
             fault = _OWN_FAULT
         await _refuse(connection, dialect, fault, operation_id)
+
+    async def _answer_own(
+        self, scope: dict[str, Any], headers: dict[str, str], connection: Connection
+    ) -> bool:
+        """Answer a path of our own; False where there is none such."""
+        method: str = scope["method"]
+        path: str = scope["path"]
+        if path.startswith(results.PREFIX):
+            query = scope["query_string"].decode("latin-1")
+            reply = await self._results.answer(method, path, query, headers)
+        elif self._options.budgets is not None:
+            reply = await self._options.budgets.answer(method, path, headers, connection)
+        else:
+            reply = None
+        if reply is None:
+            return False
+        await connection.answer(reply.status, reply.headers, reply.body)
+        return True
 
     async def _route(
         self,

@@ -5,6 +5,7 @@ APIs. Reading the file happens here and nowhere else; `load` names file, key and
 """
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -51,12 +52,22 @@ def _check_url(url: str) -> str:
 
 
 class Server(Section):
-    """`[server]`: where the gateway listens, and what it takes."""
+    """`[server]`: where the gateway listens, and what it takes.
+
+    Attributes:
+        host: Address.
+        port: Port; 0 for any that is free.
+        body_limit_bytes: Longer request bodies are refused.
+        shutdown_grace_s: How long calls may go on once it is told to stop.
+        admin_key_env: Environment variable with the operator's token, for what only operators may do over
+            HTTP; absent: nobody may.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 4100
     body_limit_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 32 * 1024 * 1024
     shutdown_grace_s: Annotated[int, Field(ge=0, le=3600)] = 30
+    admin_key_env: str | None = None
 
 
 class Storage(Section):
@@ -221,7 +232,12 @@ def parse_budget(table: dict[str, Any], place: str) -> BudgetEntry:
     Raises:
         BadSetting: A key or value is not allowed.
     """
-    return parse({"budgets": [table]}, place).budgets[0]
+    try:
+        return parse({"budgets": [table]}, place).budgets[0]
+    except BadSetting as error:
+        # There is no array elsewhere, and so no number in it.
+        said = str(error).removeprefix(f"{place}: ")
+        raise BadSetting(re.sub(r"(^|; )budgets\.0(\.|: )", r"\1", said), place=place) from None
 
 
 def _describe(problem: dict[str, Any]) -> str:

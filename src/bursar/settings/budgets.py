@@ -35,13 +35,15 @@ _TABLE = "budget"
 _AT_MAX_PER_MILLE = 2 * PER_MILLE
 _REFUSALS = frozenset({ActionKind.REFUSE, ActionKind.REFUSE_NEW})
 
-_LIMITS = {"limit_usd": Unit.NUSD, "limit_tokens": Unit.TOKENS, "limit_turns": Unit.TURNS}
+LIMITS = {"limit_usd": Unit.NUSD, "limit_tokens": Unit.TOKENS, "limit_turns": Unit.TURNS}
+"""What is limited over a window, by the key that says so."""
 
-_RATES = {
+RATES = {
     "requests_per_minute": (Unit.REQUESTS, Period.MINUTE),
     "tokens_per_minute": (Unit.TOKENS, Period.MINUTE),
     "concurrent_calls": (Unit.OPEN_CALLS, Period.TOTAL),
 }
+"""What may come at once, likewise."""
 
 
 def _read_count(value: Any) -> int:
@@ -169,7 +171,7 @@ class BudgetEntry(Section):
     @property
     def limited(self) -> tuple[str, ...]:
         """Those of its keys that limit something."""
-        return tuple(key for key in (*_LIMITS, *_RATES) if getattr(self, key) is not None)
+        return tuple(key for key in (*LIMITS, *RATES) if getattr(self, key) is not None)
 
     @property
     def period(self) -> Period:
@@ -178,11 +180,11 @@ class BudgetEntry(Section):
 
     @model_validator(mode="after")
     def _check_limits(self) -> "BudgetEntry":
-        windowed = [key for key in self.limited if key in _LIMITS]
+        windowed = [key for key in self.limited if key in LIMITS]
         if len(windowed) > 1:
             raise wrong(_TABLE, f"holds both {' and '.join(windowed)}; write a table for each")
         if not self.limited:
-            raise wrong(_TABLE, f"limits nothing; write one of {', '.join((*_LIMITS, *_RATES))}")
+            raise wrong(_TABLE, f"limits nothing; write one of {', '.join((*LIMITS, *RATES))}")
         if not windowed:
             self._check_idle()
         elif self.window is None and self.pattern.kind is not ScopeKind.CONVERSATION:
@@ -194,7 +196,7 @@ class BudgetEntry(Section):
     def _check_idle(self) -> None:
         for key in ("window", "timezone", "billing_day", "ladder", "grace"):
             if getattr(self, key) is not None:
-                raise wrong(_TABLE, f"{key} counts beside {', '.join(_LIMITS)} only; remove it")
+                raise wrong(_TABLE, f"{key} counts beside {', '.join(LIMITS)} only; remove it")
 
     @model_validator(mode="after")
     def _check_ladder(self) -> "BudgetEntry":
@@ -214,10 +216,10 @@ class BudgetEntry(Section):
     def _each(self) -> Iterator[Budget]:
         for key in self.limited:
             limit: int = getattr(self, key)
-            if key in _RATES:
-                yield Budget(self.pattern, _RATES[key][0], limit, _RATES[key][1])
+            if key in RATES:
+                yield Budget(self.pattern, RATES[key][0], limit, RATES[key][1])
                 continue
-            unit = _LIMITS[key]
+            unit = LIMITS[key]
             zone = UTC if self.timezone is None else find_zone(self.timezone)
             yield Budget(
                 pattern=self.pattern,
@@ -252,19 +254,20 @@ def _check_apart(entries: tuple[BudgetEntry, ...]) -> tuple[BudgetEntry, ...]:
             if first != number:
                 raise wrong(
                     _TABLE,
-                    f"{first} and {number} (counted from 0) both limit the {_SAID[budget.unit]} of "
+                    f"{first} and {number} (counted from 0) both limit the {SAID[budget.unit]} of "
                     f"{budget.pattern} per {budget.period.value}; remove one",
                 )
     return entries
 
 
-_SAID = {
+SAID = {
     Unit.NUSD: "money",
     Unit.TOKENS: "tokens",
     Unit.TURNS: "turns",
     Unit.REQUESTS: "requests",
     Unit.OPEN_CALLS: "concurrent calls",
 }
+"""What a limit is on, in words."""
 
 
 def budgets_of(entries: Iterable[BudgetEntry]) -> tuple[Budget, ...]:

@@ -83,11 +83,13 @@ class HeldCalls:
         holdings: What its drivers ask.
         store: Where it is held.
         preparations: To be done before the first call, in order.
+        is_shared: Whether other processes hold their calls there, too.
     """
 
     holdings: Holdings
     store: BudgetStore
     preparations: Sequence[Callable[[], Awaitable[None]]]
+    is_shared: bool
 
 
 async def _count_settled(engine: Engine, store: MemoryBudgets, clock: Clock, ledger: SqliteLedger) -> None:
@@ -117,10 +119,10 @@ def build_holdings(
     find_end = partial(_find_end, ledger, partial(_record_or_keep, ledgers.retained))
     directory = Path(storage.dir)
     if storage.redis is not None:
-        shared = _open_redis(storage, storage.redis, resources)
+        shared = open_redis(storage, storage.redis, resources)
         holdings = Holdings(shared, clock, find_end)
         resources.push_async_callback(holdings.close)
-        return HeldCalls(holdings, shared, (partial(_recover, directory, ledger),))
+        return HeldCalls(holdings, shared, (partial(_recover, directory, ledger),), is_shared=True)
     store = MemoryBudgets()
     journal = resources.enter_context(closing(BudgetJournal.open(directory)))
     holdings = Holdings(store, clock, find_end, journal)
@@ -129,10 +131,20 @@ def build_holdings(
         partial(_recover, directory, ledger),
         partial(_count_settled, engine, store, clock, ledger),
     )
-    return HeldCalls(holdings, store, preparations)
+    return HeldCalls(holdings, store, preparations, is_shared=False)
 
 
-def _open_redis(storage: Storage, url: str, resources: AsyncExitStack) -> BudgetStore:
+def open_redis(storage: Storage, url: str, resources: AsyncExitStack) -> BudgetStore:
+    """Open the store in Redis.
+
+    Args:
+        storage: Whose budgets they are there.
+        url: Where Redis is.
+        resources: Closed by whoever opens it.
+
+    Raises:
+        BadSetting: The client library is not installed, or the URL is none.
+    """
     try:
         # An extra, and heavy: only those who ask for it pay for it.
         from bursar.adapters.budgets.connection import RedisOptions  # noqa: PLC0415 - as above

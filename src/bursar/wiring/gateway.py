@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bursar.adapters.admin.sqlite import SqliteAdmin
 from bursar.adapters.clock import WallClock
 from bursar.adapters.content.file import Room
 from bursar.adapters.content.opening import open_content
@@ -22,9 +23,13 @@ from bursar.adapters.upstream import HttpUpstream
 from bursar.drivers.asynchronous import World
 from bursar.errors import BadSetting
 from bursar.gateway.app import Gateway, GatewayOptions, Lifetime
+from bursar.gateway.budgets import BudgetPages
 from bursar.gateway.health import Health
-from bursar.settings import Provider, Settings, Storage, base_url
+from bursar.settings import Provider, Server, Settings, Storage, base_url
+from bursar.settings.budgets import budgets_of
+from bursar.wiring.admin import AdminWatch, Counting
 from bursar.wiring.budgets import Ledgers, build_holdings
+from bursar.wiring.caps import CapRaiser
 from bursar.wiring.engine import build_engine, providers_of
 
 
@@ -36,9 +41,11 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         StoreFailed: The ledger cannot be opened.
     """
     keys = _provider_keys(settings)
+    admin_key = _admin_key(settings.server)
     _check_exposure(settings)
     clock = WallClock(time_scale)
     ledger = SqliteLedger.open(Path(settings.storage.dir))
+    admin = SqliteAdmin.open(Path(settings.storage.dir))
     content = open_content(Path(settings.storage.dir), _content_options(settings.storage))
     retained = RetainedLedger(ledger, clock)
     providers = providers_of(settings)
@@ -56,6 +63,8 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     engine = build_engine(settings)
     held = build_holdings(settings.storage, engine, clock, Ledgers(ledger, retained), resources)
     resources.push_async_callback(upstream.close)
+    counting = Counting(held.store, ledger, clock, is_shared=held.is_shared)
+    watch = AdminWatch(engine, admin, budgets_of(settings.budgets), counting, clock)
     return Gateway(
         engine,
         World(
@@ -75,6 +84,13 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
             forward_attribution=frozenset(
                 name for name, provider in providers.items() if _forwards(name, provider)
             ),
+            budgets=BudgetPages(
+                engine,
+                held.store,
+                clock,
+                raise_caps=CapRaiser(engine, held.store, ledger, watch, clock),
+                admin_key=admin_key,
+            ),
         ),
         Health(
             store_is_well=lambda: retained.is_well,
@@ -84,11 +100,13 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         ),
         lifetime=Lifetime(
             resources,
-            preparations=held.preparations,
+            # What is counted depends on what operators set.
+            preparations=(watch.start, *held.preparations),
             chores=(
                 lambda: keep_purging(content, clock),
                 held.holdings.keep_renewing,
                 held.holdings.keep_sweeping,
+                watch.keep_looking,
             ),
         ),
     )
@@ -99,6 +117,7 @@ def find_obstacles(settings: Settings) -> list[BadSetting]:
     obstacles: list[BadSetting] = []
     checks = (
         lambda: _provider_keys(settings),
+        lambda: _admin_key(settings.server),
         lambda: _check_exposure(settings),
         lambda: _content_options(settings.storage),
     )
@@ -127,6 +146,13 @@ def _content_options(storage: Storage) -> ContentOptions:
     place = "storage.content_key_env"
     text = _from_environment(name, place, "content is kept unsealed")
     return ContentOptions(room, seal=AesGcmSeal(read_key(text, f"{place}: {name}")))
+
+
+def _admin_key(server: Server) -> str | None:
+    name = server.admin_key_env
+    if name is None:
+        return None
+    return _from_environment(name, "server.admin_key_env", "nobody acts as the operator over HTTP")
 
 
 def _from_environment(name: str, place: str, otherwise: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, bindparam, create_engine, select
+from sqlalchemy import Connection, bindparam, create_engine, literal_column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -143,6 +143,19 @@ class LedgerReader:
         except sqlite3.Error as error:
             raise store_failure(LEDGER, self._path, error) from error
 
+    def last_call(self, tenant: str, conversation: str) -> Entry | None:
+        """Return the call of a conversation that arrived last; None where there is none.
+
+        Raises:
+            StoreFailed: The ledger could not be read.
+        """
+        try:
+            with closing(reader_connection(self._path)) as connection:
+                row = connection.execute(_LAST, (tenant, conversation)).fetchone()
+                return None if row is None else entry_of(row)
+        except sqlite3.Error as error:
+            raise store_failure(LEDGER, self._path, error) from error
+
 
 class SqliteLedger(LedgerReader):
     """A `ports.Ledger` in a file. Use it from one event loop at a time; processes may share the file."""
@@ -204,5 +217,13 @@ _ENTRIES = str(
 _ENTRY = str(
     select(*entries.columns)
     .where(entries.c.operation_id == bindparam("operation_id"))
+    .compile(dialect=sqlite.dialect())
+)
+
+_LAST = str(
+    select(*entries.columns)
+    .where(entries.c.tenant == bindparam("tenant"), entries.c.conversation == bindparam("conversation"))
+    .order_by(entries.c.at_us.desc(), entries.c.operation_id.desc())
+    .limit(literal_column("1"))
     .compile(dialect=sqlite.dialect())
 )

@@ -83,6 +83,20 @@ class BudgetBook:
         window = self._windows.of(budget.calendar, budget.period, at_s)
         return Counter(str(scope), budget.unit, budget.period, *window)
 
+    def for_scopes(self, scopes: Iterable[Scope], at_s: float) -> tuple[tuple[Budget, Scope, Counter], ...]:
+        """Return the budgets that count for scopes, each with its scope and its counter at a moment."""
+        return tuple(
+            (budget, scope, self.counter(budget, scope, at_s))
+            for scope in scopes
+            for budget in self.of(scope)
+        )
+
+    def counters(self, scope: Scope, at_s: float) -> frozenset[Counter]:
+        """Return all counters of a scope in which a call that arrives at a moment is counted."""
+        if not self.budgets:
+            return frozenset()
+        return frozenset(ask.counter for ask in self._filled((scope,), at_s).asks)
+
     def claim(self, claimant: Claimant, most: Amounts, at_s: float, ttl_s: int = 120) -> Claim:
         """Ask for what a call can take at most.
 

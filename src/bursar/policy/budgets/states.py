@@ -1,13 +1,18 @@
 """How budgets stand, for people and their dashboards."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
 import msgspec
 
 from bursar.domain.budgets import Budget, Step
 from bursar.domain.money import divide_half_even
 from bursar.domain.prices import PER_MILLE
 from bursar.domain.reservations import Counter, Level
+from bursar.domain.scopes import Scope, ScopePattern, holders
 from bursar.policy.budgets.amount_texts import exact, suffix_of
 from bursar.policy.budgets.standing import standing
+from bursar.policy.budgets.stops import stopped
 
 FORECAST_FROM_PER_MILLE = 10
 """Share of a window that must have passed before it says anything about the rest."""
@@ -60,6 +65,26 @@ class BudgetState(msgspec.Struct, frozen=True):
             "resets_at": self.resets_at,
             "forecast": None if self.forecast is None else exact(unit, self.forecast),
         }
+
+
+def states_of(
+    budgets: Sequence[tuple[Budget, Scope, Counter]],
+    levels: Sequence[Level],
+    stops: AbstractSet[ScopePattern],
+    at_s: float,
+) -> list[BudgetState]:
+    """Say how budgets stand for their scopes.
+
+    Args:
+        budgets: Each with one of its scopes, and its counter for that.
+        levels: How the counters stand, in order.
+        stops: What operators have stopped.
+        at_s: When, in seconds since the epoch.
+    """
+    return [
+        state_of(budget, counter, level, at_s, is_stopped=stopped(holders(scope), stops) is not None)
+        for (budget, scope, counter), level in zip(budgets, levels, strict=True)
+    ]
 
 
 def state_of(

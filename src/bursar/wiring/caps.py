@@ -1,0 +1,64 @@
+"""Raising a conversation's caps in a gateway that runs."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bursar.adapters.ledger.sqlite import LedgerReader
+from bursar.domain.ledger import Entry, Status
+from bursar.domain.scopes import Scope
+from bursar.exchange.engine import Engine
+from bursar.gateway.budgets import Raise
+from bursar.policy.budgets.caps import raise_caps
+from bursar.policy.budgets.states import BudgetState, states_of
+from bursar.ports import BudgetStore, Clock
+from bursar.settings.stored import Act, cap_item, in_force
+from bursar.wiring.admin import AdminWatch
+
+_BY = "api"
+_OVER_BUDGET = 402
+
+
+def was_refused(last: Entry | None) -> bool:
+    """Whether a conversation's last call was refused by a budget."""
+    return last is not None and last.status is Status.REFUSED and last.http_status == _OVER_BUDGET
+
+
+@dataclass(frozen=True, slots=True)
+class CapRaiser:
+    """Raises caps for `gateway.budgets.BudgetPages`.
+
+    Attributes:
+        engine: The budgets in force.
+        store: Where their counters are.
+        ledger: Knows whether a conversation's last call was refused.
+        watch: Puts what is set in force.
+        clock: The time.
+    """
+
+    engine: Engine
+    store: BudgetStore
+    ledger: LedgerReader
+    watch: AdminWatch
+    clock: Clock
+
+    async def __call__(self, asked: Raise) -> Sequence[BudgetState]:
+        """Raise them; see `gateway.budgets.RaiseCaps`."""
+        scope = asked.scope
+        last = await asyncio.to_thread(self.ledger.last_call, scope.tenant, scope.name)
+        caps = raise_caps(
+            scope, await self._states(scope), asked.limits, was_refused=was_refused(last), force=asked.force
+        )
+        admin = self.watch.store
+        state = await asyncio.to_thread(admin.read)
+        act = Act(_BY, self.clock.now())
+        item = cap_item(in_force(self.watch.own, state), state, scope, caps, act)
+        await asyncio.to_thread(admin.put, item)
+        await self.watch.look()
+        return await self._states(scope)
+
+    async def _states(self, scope: Scope) -> Sequence[BudgetState]:
+        now_s = self.clock.now()
+        budgets = self.engine.budgets.for_scopes((scope,), now_s)
+        levels = await self.store.read([counter for _, _, counter in budgets], now_s)
+        return states_of(budgets, levels, self.engine.stops, now_s)
