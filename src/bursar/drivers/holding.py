@@ -111,21 +111,29 @@ class Holdings:
 
     async def keep_renewing(self) -> None:
         """Renew what calls under way hold, for ever."""
-        while True:
-            await self._clock.sleep(_RENEW_EVERY_S)
-            by_ttl: dict[int, list[str]] = {}
-            for reservation_id, reservation in self._open.items():
-                by_ttl.setdefault(reservation.ttl_s, []).append(reservation_id)
-            for ttl_s, reservation_ids in by_ttl.items():
-                with contextlib.suppress(StoreFailed):
-                    await self._store.renew(reservation_ids, ttl_s, self._clock.now())
+        await self._keep_doing(self._renew, _RENEW_EVERY_S)
 
     async def keep_sweeping(self) -> None:
         """End what was left behind, for ever."""
+        await self._keep_doing(self.sweep, _SWEEP_EVERY_S)
+
+    async def _keep_doing(self, act: Callable[[], Awaitable[object]], every_s: float) -> None:
         while True:
-            await self._clock.sleep(_SWEEP_EVERY_S)
-            with contextlib.suppress(StoreFailed):
-                await self.sweep()
+            await self._clock.sleep(every_s)
+            try:
+                await act()
+            except StoreFailed:
+                # It will be tried again, and whoever calls meanwhile is told.
+                continue
+            except Exception as error:  # noqa: BLE001 - Whatever breaks once, what is held must go on being looked after.
+                LOG.error("looking after what is held failed: %s", type(error).__name__)  # noqa: TRY400 - A trace could hold a prompt.
+
+    async def _renew(self) -> None:
+        by_ttl: dict[int, list[str]] = {}
+        for reservation_id, reservation in self._open.items():
+            by_ttl.setdefault(reservation.ttl_s, []).append(reservation_id)
+        for ttl_s, reservation_ids in by_ttl.items():
+            await self._store.renew(reservation_ids, ttl_s, self._clock.now())
 
     async def sweep(self) -> int:
         """End what was left behind. Returns how many reservations that were.

@@ -16,7 +16,8 @@ from bursar.exchange.engine import Engine
 from bursar.exchange.headers import PREFIX
 from bursar.exchange.life import live
 from bursar.exchange.summarising import is_for_summary
-from bursar.ports import Tokenizer, UpstreamRequest
+from bursar.policy.budgets.refusals import BUDGET_EXCEEDED
+from bursar.ports import BudgetStore, Tokenizer, UpstreamRequest
 from bursar.replay.calls import RecordedCall
 from bursar.replay.provider import RecordedProvider
 
@@ -75,6 +76,7 @@ class Runner:
         provider: Answers them.
         tokenizer: Counts their texts.
         follower: Told of every call that is answered; None for nobody.
+        budgets: Where calls hold what they can take, if there are budgets; a store that never waits.
     """
 
     def __init__(
@@ -83,10 +85,11 @@ class Runner:
         provider: RecordedProvider,
         tokenizer: Tokenizer,
         follower: Follower | None = None,
+        budgets: BudgetStore | None = None,
     ) -> None:
         self._engine = engine
         self._provider = provider
-        self._driver = ReplayDriver(tokenizer)
+        self._driver = ReplayDriver(tokenizer, budgets)
         self._follower = follower
         self._done: list[Entry] = []
         self.run = Run()
@@ -121,7 +124,7 @@ class Runner:
         return response
 
     def _record(self, entry: Entry) -> None:
-        if entry.status is Status.ERROR:
+        if entry.status in {Status.ERROR, Status.REFUSED}:
             return
         self._done.append(entry)
         if self._follower is not None:
@@ -154,6 +157,10 @@ def _arrival(call: RecordedCall, operation_id: str) -> Arrival:
 
 def _message(body: bytes) -> str:
     try:
-        return str(orjson.loads(body)["error"]["message"])
+        error = orjson.loads(body)["error"]
+        if error["type"] == BUDGET_EXCEEDED:
+            # Its own words tell amounts, which differ from call to call.
+            return f"the budget of {error['scope']} ({error['window']}) does not allow it"
+        return str(error["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "the answer cannot be read"

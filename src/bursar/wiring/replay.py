@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
+from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.model_limits import load_model_limits
 from bursar.adapters.tokenizer import SplintrTokenizer
 from bursar.domain.ledger import Technique
@@ -39,4 +40,5 @@ def build_replay(
         tokenizer=tokenizer,
     )
     bound = Bound(engine.prices, engine.rules, engine.ratios, tokenizer) if bounded else None
-    return Runner(engine, RecordedProvider(provisions), tokenizer, bound), bound
+    budgets = MemoryBudgets() if engine.budgets.budgets else None
+    return Runner(engine, RecordedProvider(provisions), tokenizer, bound, budgets), bound
