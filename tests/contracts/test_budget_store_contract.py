@@ -439,6 +439,19 @@ async def test_a_conversation_that_was_idle_for_long_is_no_longer_active(store: 
     assert refused == Exceeded(0, 100, Level(100, 1), is_new=True)
 
 
+@pytest.mark.parametrize(("pause_s", "is_new"), [(2 * IDLE_S - 1, False), (2 * IDLE_S, True)])
+async def test_a_call_that_settles_late_keeps_its_conversation_active_for_an_hour(
+    store: Any, pause_s: int, is_new: bool
+) -> None:
+    await spend(store, 1, "old", 60)
+    long_call = talk(2, "old", 0)
+    await store.reserve(long_call, NOW_S)
+    await spend(store, 1, "other", 40)
+    await store.settle(long_call, [0], NOW_S + pause_s)
+    refused = await store.reserve(talk(3, "old", 6), NOW_S + pause_s)
+    assert refused == Exceeded(0, 100 if is_new else 105, Level(100, 0), is_new=is_new)
+
+
 async def test_below_the_limit_a_new_conversation_is_held_and_what_is_held_counts(store: Any) -> None:
     await spend(store, 1, "old", 60)
     assert isinstance(await store.reserve(talk(2, "old", 44), NOW_S), Held)

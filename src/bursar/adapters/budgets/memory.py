@@ -122,14 +122,17 @@ class MemoryBudgets:
     async def sweep(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
         """End what was left behind; see `ports.BudgetStore`."""
         now_s = self._advance(now_s)
+        left = await self.find_left(now_s, most)
+        for held in left:
+            self._end(held, End.PRESUMED, [demand.amount for demand in held.demands], now_s)
+        return left
+
+    async def find_left(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
+        """Return what was left behind; see `ports.BudgetStore`."""
+        now_s = self._advance(now_s)
         due = [lease for lease in self._leases.values() if lease.expires_s <= now_s]
         due.sort(key=lambda lease: lease.expires_s)
-        swept: list[Reservation] = []
-        for lease in due[:most]:
-            held = with_amounts(lease.reservation, lease.amounts)
-            self._end(held, End.PRESUMED, lease.amounts, now_s)
-            swept.append(held)
-        return swept
+        return [with_amounts(lease.reservation, lease.amounts) for lease in due[:most]]
 
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
         """Return how counters stand; see `ports.BudgetStore`."""

@@ -132,11 +132,8 @@ class RedisBudgets:
 
         What ended before one fails is returned; the rest is found again by the next sweep.
         """
-        reply = await self._run(
-            self._due_script, [self._names.leases, self._names.state], [self._now_ms(now_s), most]
-        )
         swept: list[Reservation] = []
-        for name in texts(reply):
+        for name in await self._due(now_s, most):
             try:
                 reservation = await self._presume(name.decode(), now_s)
             except StoreFailed:
@@ -146,6 +143,11 @@ class RedisBudgets:
             if reservation is not None:
                 swept.append(reservation)
         return swept
+
+    async def find_left(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
+        """Return what was left behind; see `ports.BudgetStore`."""
+        found = [await self._held(name.decode()) for name in await self._due(now_s, most)]
+        return [reservation for reservation in found if reservation is not None]
 
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
         """Return how counters stand; see `ports.BudgetStore`."""
@@ -209,8 +211,13 @@ class RedisBudgets:
         reply = await self._run(self._end_script, self._keys(reservation), arguments)
         return end_outcome(reservation, end, reply)
 
-    async def _presume(self, name: str, now_s: float) -> Reservation | None:
-        """End what was left behind; None if it has ended otherwise meanwhile."""
+    async def _due(self, now_s: float, most: int) -> list[bytes]:
+        """Return the names of what was left behind."""
+        keys = [self._names.leases, self._names.state]
+        return texts(await self._run(self._due_script, keys, [self._now_ms(now_s), most]))
+
+    async def _held(self, name: str) -> Reservation | None:
+        """Return what is held under a name, with its amounts; None if it has ended meanwhile."""
         key = self._names.lease(name)
         lease = await send(self._client, "GET", key)
         if lease is None:
@@ -224,9 +231,16 @@ class RedisBudgets:
             return None
         try:
             amounts = [int(amount) for amount in state[1:].split(b",") if amount]
-            reservation = with_amounts(_decode_reservation(written), amounts)
+            return with_amounts(_decode_reservation(written), amounts)
         except (ValueError, msgspec.MsgspecError):
             raise StoreFailed("the budget store holds a reservation that this version cannot read") from None
+
+    async def _presume(self, name: str, now_s: float) -> Reservation | None:
+        """End what was left behind; None if it has ended otherwise meanwhile."""
+        reservation = await self._held(name)
+        if reservation is None:
+            return None
+        amounts = [demand.amount for demand in reservation.demands]
         ended = await self._end(reservation, End.PRESUMED, amounts, now_s)
         return None if ended is None or not ended.is_first else reservation
 

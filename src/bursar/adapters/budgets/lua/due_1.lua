@@ -7,4 +7,4 @@
 
 local now = read_clock(KEYS[2], ARGV[1])
 keep_clock(KEYS[2], ARGV[1], now)
-return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', '0', ARGV[2])
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%d', now), 'LIMIT', '0', ARGV[2])

@@ -81,8 +81,8 @@ if letter == 's' then
   if known and now - known.last < CONVERSATION_KEPT_MS then
     first = known.first
   end
-  redis.call('SET', conversation_key, string.format('%.0f %.0f', first, now), 'PX', CONVERSATION_KEPT_MS)
-  redis.call('HSET', state_key, 'settles', string.format('%.0f', order))
+  redis.call('SET', conversation_key, string.format('%d %d', first, now), 'PX', CONVERSATION_KEPT_MS)
+  redis.call('HSET', state_key, 'settles', string.format('%d', order))
 end
 keep_clock(state_key, ARGV[1], now)
 return reply

@@ -107,7 +107,7 @@ local function throttled(asked)
       local used = add(add(minute.counter.settled, minute.counter.held), minute.more)
       if tonumber(used) > allowed then
         local wait = math.max(1, math.ceil((tonumber(ARGV[at + 3]) - now) / 1000))
-        return { 'throttled', tostring(number), string.format('%.0f', wait) }
+        return { 'throttled', tostring(number), string.format('%d', wait) }
       end
     end
   end
@@ -143,6 +143,6 @@ for number, demand in ipairs(asked) do
   amounts[number] = demand.amount
 end
 redis.call('SET', lease_key, 'h' .. table.concat(amounts, ',') .. '\n' .. ARGV[5])
-redis.call('ZADD', leases_key, 'GT', string.format('%.0f', now + ttl_ms), name)
+redis.call('ZADD', leases_key, 'GT', string.format('%d', now + ttl_ms), name)
 keep_clock(state_key, ARGV[1], now)
 return levels(asked)

@@ -6,7 +6,7 @@
 -- Returns the names that are not held.
 
 local now = read_clock(KEYS[2], ARGV[1])
-local expires = string.format('%.0f', now + tonumber(ARGV[2]))
+local expires = string.format('%d', now + tonumber(ARGV[2]))
 local lost = {}
 for number = 3, #ARGV do
   if redis.call('ZSCORE', KEYS[1], ARGV[number]) then

@@ -16,12 +16,22 @@ end
 
 local function join(high, low)
   if high == 0 then
-    return string.format('%.0f', low)
+    return string.format('%d', low)
   end
-  return string.format('%.0f%015.0f', high, low)
+  return string.format('%d%015d', high, low)
+end
+
+-- Nearly all amounts are short, and many are none at all.
+local function are_short(one, other)
+  return #one <= 15 and #other <= 15
 end
 
 local function add(one, other)
+  if other == '0' then
+    return one
+  elseif are_short(one, other) then
+    return string.format('%d', one + other)
+  end
   local high, low = split(one)
   local other_high, other_low = split(other)
   high, low = high + other_high, low + other_low
@@ -33,6 +43,11 @@ end
 
 -- Never less than '0': of a counter that was lost meanwhile, no more can be taken than it has.
 local function subtract(one, other)
+  if other == '0' then
+    return one
+  elseif are_short(one, other) then
+    return string.format('%d', math.max(0, one - other))
+  end
   local high, low = split(one)
   local other_high, other_low = split(other)
   high, low = high - other_high, low - other_low
@@ -63,7 +78,7 @@ end
 
 local function keep_clock(state, given, now)
   if given ~= '' then
-    redis.call('HSET', state, 'now', string.format('%.0f', now))
+    redis.call('HSET', state, 'now', string.format('%d', now))
   end
 end
 
@@ -94,7 +109,7 @@ local function write_counter(counter, end_ms, kept_ms, now)
   end
   if counter.is_new or end_ms == '' then
     local left = end_ms == '' and 0 or math.max(0, tonumber(end_ms) - now)
-    redis.call('PEXPIRE', counter.key, string.format('%.0f', left + tonumber(kept_ms)))
+    redis.call('PEXPIRE', counter.key, string.format('%d', left + tonumber(kept_ms)))
   end
 end
 
@@ -110,7 +125,7 @@ local function cross(counter, new_limit, order)
   if is_less(counter.settled, limit) then
     crossed = false
   elseif not crossed then
-    crossed = string.format('%.0f', order)
+    crossed = string.format('%d', order)
   end
   counter.has_crossed = limit ~= counter.new_limit or crossed ~= counter.crossed
   counter.new_limit, counter.crossed = limit, crossed
