@@ -364,6 +364,17 @@ async def test_the_oldest_are_swept_first_and_no_more_than_asked(store: Any) -> 
     assert [one.reservation_id for one in await store.sweep(NOW_S + 500, most=2)] == ["r3"]
 
 
+async def test_what_was_left_behind_is_found_as_it_is_held_and_stays_held(store: Any) -> None:
+    await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
+    await store.extend(reservation("a", demand(MONTH, 9)), NOW_S)
+    assert list(await store.find_left(NOW_S + 119)) == []
+    for _ in range(2):
+        assert list(await store.find_left(NOW_S + 120)) == [reservation("a", demand(MONTH, 9))]
+    assert await level(store) == (0, 9)
+    await store.settle(reservation("a", demand(MONTH, 9)), [8], NOW_S + 120)
+    assert list(await store.find_left(NOW_S + 500)) == []
+
+
 @pytest.mark.parametrize("taken", [0, 3, 7, 30])
 async def test_a_late_settle_corrects_what_was_presumed(store: Any, taken: int) -> None:
     call = reservation("a", demand(MONTH, 7))
