@@ -25,6 +25,10 @@ _WORD = re.compile(
     r"|\b(?:am|pm|AM|PM)\b"
 )
 
+# Few lines have one; looking for these signs is far cheaper than looking for the words.
+_DIGIT = re.compile(r"\d")
+_WEEKDAY = "day"
+
 # What holds more such lines is a table of data, and not a text with a few words that change.
 _LINES_MAX = 256
 
@@ -77,10 +81,11 @@ def find_lines(texts: Iterable[tuple[Spot, str]]) -> Lines:
     for spot, text in texts:
         loose = text.lstrip()[:1] not in {"{", "["}
         start, fenced = 0, False
-        for line, masked in zip(text.split("\n"), _WORD.sub("\0", text).split("\n"), strict=True):
+        for line in text.split("\n"):
             end = min(start + len(line) + 1, len(text))
             bare = line.strip()
             fenced ^= bare.startswith(_FENCES)
+            masked = _WORD.sub("\0", line) if _DIGIT.search(line) or _WEEKDAY in line else line
             name.update(masked.encode("utf-8", "surrogatepass") + b"\n")
             if masked != line:
                 value = digest(line.encode("utf-8", "surrogatepass"))
