@@ -275,6 +275,10 @@ class BudgetStore(Protocol):
         """End what was left behind at the held amounts, as presumed. Returns what ended so, now."""
         ...
 
+    async def find_left(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
+        """Return what was left behind, the oldest first, with the amounts that are held; it stays held."""
+        ...
+
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
         """Return how counters stand; one that holds nothing stands at zero."""
         ...

@@ -20,6 +20,11 @@ class WallClock:
         """Return the time. It never goes backwards, whatever happens to the wall's clock."""
         return self._start_s + (time.monotonic() - self._mark_s) * self._scale
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether it runs at another pace than the wall's, and so than other machines' clocks."""
+        return self._scale != 1.0
+
     async def sleep(self, seconds: float) -> None:
         """Wait for a span of this clock's time."""
         await asyncio.sleep(seconds / self._scale)

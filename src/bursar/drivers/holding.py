@@ -8,7 +8,6 @@ its time is up, at what the ledger says of it, or else at the whole of what was 
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from bursar.domain.reservations import Ended, Exceeded, Held, Reservation, Throttled
@@ -51,7 +50,6 @@ class Holdings:
         self._journal = journal
         self._open: dict[str, Reservation] = {}
         self._kept: dict[str, Settle | Reservation] = {}
-        self._left: deque[Reservation] = deque()
         self._trying: asyncio.Task[None] | None = None
 
     @property
@@ -138,23 +136,28 @@ class Holdings:
     async def sweep(self) -> int:
         """End what was left behind. Returns how many reservations that were.
 
+        The ledger has each before the store is told of its end: whatever fails on the way, or whoever dies,
+        it is found again, and ends the same.
+
         Raises:
-            StoreFailed: A store could not be asked. What is ended already is explained the next time.
+            StoreFailed: A store could not be asked. What is left is ended the next time.
         """
-        while left := await self._store.sweep(self._clock.now()):
-            self._left.extend(left)
         swept = 0
-        while self._left:
-            reservation = self._left[0]
-            # What could not be renewed in time and is under way here comes to an end of its own.
-            if reservation.reservation_id not in self._open:
+        while left := await self._find_left():
+            for reservation in left:
                 LOG.warning("call %s was left behind; what it held counts", reservation.reservation_id)
-                amounts = await self._presume(reservation)
-                if amounts is not None:
-                    await self.settle(Settle(reservation, amounts))
-            self._left.popleft()
-            swept += 1
+                await self._end(await self._find_end(reservation))
+                swept += 1
         return swept
+
+    async def _find_left(self) -> Sequence[Reservation]:
+        """Return what was left behind; what is under way here, or about to be ended, ends by itself."""
+        left = await self._store.find_left(self._clock.now())
+        return [
+            one
+            for one in left
+            if one.reservation_id not in self._open and one.reservation_id not in self._kept
+        ]
 
     async def close(self) -> None:
         """Try a last time to tell the store what it has not been told."""

@@ -35,6 +35,11 @@ def bill_estimated(
     model = call.request.model
     ratios = engine.ratios.ratios(model)
     output = ratios.convert(output_base_tokens, ContentClass.ASSISTANT)
+    limit = _output_limit(engine, call, plan)
+    if answer is None and not call.request.stream and limit is not None:
+        # A provider goes on with a whole answer that nobody waits for. How long it became is unknown, and
+        # that is not zero.
+        output = limit
     reported = answer.usage if answer is not None else None
     if reported is not None:
         # A cut stream has told what the prompt used; its output so far is at least what arrived.
@@ -48,13 +53,21 @@ def bill_estimated(
     if bill.cost_nusd is None:
         return bill
     return msgspec.structs.replace(
-        bill, basis=CostBasis.ESTIMATED, most_nusd=_most(call, bill.cost_nusd, usage, terms)
+        bill, basis=CostBasis.ESTIMATED, most_nusd=_most(call, bill.cost_nusd, usage, terms, limit)
     )
 
 
-def _most(call: Call, cost_nusd: int, usage: Usage, terms: Terms) -> int | None:
+def _output_limit(engine: Engine, call: Call, plan: Plan) -> int | None:
+    """Return how long an answer could have become; None where nothing says."""
+    limit = call.request.max_tokens if plan.max_tokens is None else plan.max_tokens
+    if limit is None:
+        window = engine.windows.find(call.dialect.name, call.request.model)
+        limit = None if window is None else window.output_tokens_max
+    return limit
+
+
+def _most(call: Call, cost_nusd: int, usage: Usage, terms: Terms, limit: int | None) -> int | None:
     """Return the most that an attempt can have cost: all of the output that it was allowed."""
-    limit = call.request.max_tokens
     if limit is None or call.price is None:
         return None
     most = cost(msgspec.structs.replace(usage, output=max(usage.output, limit)), call.price, terms)

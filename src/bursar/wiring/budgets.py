@@ -12,6 +12,7 @@ from pathlib import Path
 from bursar.adapters.budget_journal import BudgetJournal, recover
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.budgets_rebuild import kept_windows, open_windows, rebuild
+from bursar.adapters.clock import WallClock
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.adapters.retained import RetainedLedger
 from bursar.domain.ledger import Entry
@@ -100,7 +101,7 @@ async def _count_settled(engine: Engine, store: MemoryBudgets, clock: Clock, led
 
 
 def build_holdings(
-    storage: Storage, engine: Engine, clock: Clock, ledgers: Ledgers, resources: AsyncExitStack
+    storage: Storage, engine: Engine, clock: WallClock, ledgers: Ledgers, resources: AsyncExitStack
 ) -> HeldCalls:
     """Construct what holds for calls.
 
@@ -119,7 +120,7 @@ def build_holdings(
     find_end = partial(_find_end, ledger, partial(_record_or_keep, ledgers.retained))
     directory = Path(storage.dir)
     if storage.redis is not None:
-        shared = open_redis(storage, storage.redis, resources)
+        shared = open_redis(storage, storage.redis, resources, goes_by_caller=clock.is_scaled)
         holdings = Holdings(shared, clock, find_end)
         resources.push_async_callback(holdings.close)
         return HeldCalls(holdings, shared, (partial(_recover, directory, ledger),), is_shared=True)
@@ -134,13 +135,16 @@ def build_holdings(
     return HeldCalls(holdings, store, preparations, is_shared=False)
 
 
-def open_redis(storage: Storage, url: str, resources: AsyncExitStack) -> BudgetStore:
+def open_redis(
+    storage: Storage, url: str, resources: AsyncExitStack, *, goes_by_caller: bool = False
+) -> BudgetStore:
     """Open the store in Redis.
 
     Args:
         storage: Whose budgets they are there.
         url: Where Redis is.
         resources: Closed by whoever opens it.
+        goes_by_caller: Whether leases end by our clock, because that runs at a pace of its own.
 
     Raises:
         BadSetting: The client library is not installed, or the URL is none.
@@ -154,7 +158,9 @@ def open_redis(storage: Storage, url: str, resources: AsyncExitStack) -> BudgetS
             'the client library is not installed; install it with pip install "bursar[redis]"',
             place="storage.redis",
         ) from None
-    options = RedisOptions(organisation=storage.organisation, is_cluster=storage.redis_cluster)
+    options = RedisOptions(
+        organisation=storage.organisation, is_cluster=storage.redis_cluster, goes_by_caller=goes_by_caller
+    )
     store = RedisBudgets.open(url, options)
     resources.push_async_callback(store.close)
     return store
