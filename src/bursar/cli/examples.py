@@ -27,6 +27,25 @@ _BY_COMMAND = {
         "bursar doctor traffic.jsonl",
         "bursar doctor talks.jsonl --tools tools.json --model claude-sonnet-4-6",
     ),
+    "budget show": (
+        "bursar budget show",
+        "bursar budget show --scope tenant:acme --json",
+        'bursar budget show --scope "conversation:acme/*" --all',
+    ),
+    "budget set": (
+        "bursar budget set --scope tenant:acme --limit-usd 500 --window month --timezone Europe/Berlin",
+        'bursar budget set --scope "conversation:*" --limit-turns 40',
+        "bursar budget set --scope agent:acme/desk --limit-usd 20 --window day --ladder none",
+    ),
+    "budget unset": ("bursar budget unset --scope tenant:acme --window month",),
+    "budget reconcile": ("bursar budget reconcile --config bursar.toml --fix",),
+    "budget dry-run": (
+        "bursar budget dry-run --scope tenant:acme --limit-usd 500 --window month",
+        'bursar budget dry-run --scope "conversation:*" --limit-usd 0.50 --window total --since 7d --json',
+    ),
+    "stop": ('bursar stop tenant:acme --reason "a loop since 3 o\'clock"', "bursar stop agent:acme/desk"),
+    "resume": ("bursar resume tenant:acme",),
+    "conversation resume": ("bursar conversation resume c-1842 --tenant acme --limit-usd 2",),
     "prices show": (
         "bursar prices show",
         "bursar prices show claude-sonnet-4-6 gpt-6-astra",

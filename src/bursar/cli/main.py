@@ -4,7 +4,9 @@ import sys
 
 import typer
 
+from bursar.cli.budget import budget_app
 from bursar.cli.config import config_app
+from bursar.cli.conversation import conversation_app
 from bursar.cli.demo import demo
 from bursar.cli.doctor import doctor
 from bursar.cli.double import double
@@ -13,6 +15,7 @@ from bursar.cli.prices import prices_app
 from bursar.cli.replay import replay
 from bursar.cli.report import report
 from bursar.cli.serve import serve
+from bursar.cli.stop import resume, stop
 from bursar.errors import BursarError, CallerMistake, StoreFailed
 
 app = typer.Typer(
@@ -27,6 +30,10 @@ app.command(epilog=examples("serve"))(serve)
 app.command(epilog=examples("report"))(report)
 app.command(epilog=examples("replay"))(replay)
 app.command(epilog=examples("doctor"))(doctor)
+app.add_typer(budget_app, name="budget")
+app.command(epilog=examples("stop"))(stop)
+app.command(epilog=examples("resume"))(resume)
+app.add_typer(conversation_app, name="conversation")
 app.command(epilog=examples("demo"))(demo)
 app.add_typer(prices_app, name="prices")
 app.add_typer(config_app, name="config")

@@ -5,7 +5,7 @@ array of such tables. What bursar.toml says of the same scopes, unit and window 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, TypeVar
 
@@ -81,8 +81,7 @@ def in_force(own: Sequence[Budget], state: AdminState | None) -> InForce:
     keys = frozenset(key_of(budget) for budget in own)
     if state is None:
         return InForce(tuple(own), {}, keys)
-    stored = [*conversations_in(state).values(), stored_budgets(state)]
-    others = [budget for budgets in stored for budget in budgets]
+    others = stored_budgets(state)
     return InForce(
         budgets=(*own, *(budget for budget in others if key_of(budget) not in keys)),
         stops={
@@ -95,15 +94,42 @@ def in_force(own: Sequence[Budget], state: AdminState | None) -> InForce:
 
 
 def stored_budgets(state: AdminState) -> tuple[Budget, ...]:
-    """Return the budgets that operators set, but for conversations' own limits."""
-    items = state.items.get(ItemKind.BUDGET, {}).values()
-    return tuple(budget for item in items for budget in _read(item, _budgets_in))
+    """Return the budgets that operators set, conversations' own limits first.
+
+    Raises:
+        StoreFailed: One cannot be read.
+    """
+    return tuple(
+        budget
+        for kind in (ItemKind.CONVERSATION, ItemKind.BUDGET)
+        for item in state.items.get(kind, {}).values()
+        for budget in _read(item, _budgets_in)
+    )
 
 
-def conversations_in(state: AdminState) -> dict[str, tuple[Budget, ...]]:
-    """Return conversations' own limits by the conversation's scope."""
-    items = state.items.get(ItemKind.CONVERSATION, {}).values()
-    return {item.name: _read(item, _budgets_in) for item in items}
+def removals(
+    state: AdminState, budgets: Sequence[Budget], act: Act
+) -> Iterator[tuple[ItemKind, str, AdminItem | None]]:
+    """Yield what has to change so that stored budgets are gone: items by kind and name, as they are then.
+
+    Args:
+        state: What operators set.
+        budgets: Some of `stored_budgets`.
+        act: Who removes them, and when.
+
+    Yields:
+        None in the place of an item that is to be removed.
+    """
+    keys = {key_of(budget) for budget in budgets}
+    for name in state.items.get(ItemKind.BUDGET, {}).keys() & {budget_name(budget) for budget in budgets}:
+        yield ItemKind.BUDGET, name, None
+    for name, item in state.items.get(ItemKind.CONVERSATION, {}).items():
+        own = _read(item, _budgets_in)
+        left = [budget for budget in own if key_of(budget) not in keys]
+        if not left:
+            yield ItemKind.CONVERSATION, name, None
+        elif len(left) < len(own):
+            yield ItemKind.CONVERSATION, name, conversation_item(name, left, act)
 
 
 def budget_name(budget: Budget) -> str:
@@ -116,10 +142,10 @@ def budget_item(budget: Budget, act: Act) -> AdminItem:
     return AdminItem(ItemKind.BUDGET, budget_name(budget), json.dumps(table_of(budget)), act.at_s, act.by)
 
 
-def conversation_item(scope: Scope, budgets: Iterable[Budget], act: Act) -> AdminItem:
-    """Write a conversation's own limits as an item of the admin store."""
+def conversation_item(name: str, budgets: Iterable[Budget], act: Act) -> AdminItem:
+    """Write a conversation's own limits, under the name of its scope, as an item of the admin store."""
     tables = [table_of(budget) for budget in budgets]
-    return AdminItem(ItemKind.CONVERSATION, str(scope), json.dumps(tables), act.at_s, act.by)
+    return AdminItem(ItemKind.CONVERSATION, name, json.dumps(tables), act.at_s, act.by)
 
 
 def stop_item(pattern: ScopePattern, reason: str, act: Act) -> AdminItem:
@@ -166,8 +192,10 @@ def cap_item(counts: InForce, state: AdminState, scope: Scope, caps: Sequence[Bu
     for cap in caps:
         refuse_owned(counts, cap)
     keys = {key_of(cap) for cap in caps}
-    others = [budget for budget in conversations_in(state).get(str(scope), ()) if key_of(budget) not in keys]
-    return conversation_item(scope, [*others, *caps], act)
+    item = state.items.get(ItemKind.CONVERSATION, {}).get(str(scope))
+    own = () if item is None else _read(item, _budgets_in)
+    others = [budget for budget in own if key_of(budget) not in keys]
+    return conversation_item(str(scope), [*others, *caps], act)
 
 
 def refuse_owned(counts: InForce, budget: Budget) -> None:

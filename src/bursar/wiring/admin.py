@@ -21,7 +21,7 @@ from bursar.adapters.ledger.sqlite import LedgerReader
 from bursar.domain.budgets import Budget
 from bursar.domain.calendars import Calendar
 from bursar.domain.reservations import Counter, Level, Period, Unit
-from bursar.domain.scopes import ScopePattern, read_scope
+from bursar.domain.scopes import ScopePattern
 from bursar.errors import StoreFailed
 from bursar.exchange.engine import Engine
 from bursar.policy.budgets.book import BudgetBook
@@ -154,16 +154,9 @@ def _taken(
             cut = replace(window, end_s=until_s)
         for counter, settled in ledger.settled([cut]).items():
             whole = msgspec.structs.replace(counter, end_s=window.end_s)
-            if _counts(after, whole) and not _counts(before, whole):
+            if after.counts_in(whole) and not before.counts_in(whole):
                 found[whole] = settled.amount
     return found
-
-
-def _counts(book: BudgetBook, counter: Counter) -> bool:
-    """Whether calls that arrive in a counter's window are counted in it."""
-    # The total has no beginning; any moment will do, and time zones know those after 1970.
-    at_s = float(counter.start_s or 86_400)
-    return counter in book.counters(read_scope(counter.scope), at_s)
 
 
 _Form = tuple[ScopePattern, Unit, Period, Calendar, bool]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, bindparam, create_engine, literal_column, select
+from sqlalchemy import Connection, bindparam, create_engine, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -151,7 +151,7 @@ class LedgerReader:
         """
         try:
             with closing(reader_connection(self._path)) as connection:
-                row = connection.execute(_LAST, (tenant, conversation)).fetchone()
+                row = connection.execute(_LATEST, (tenant, conversation)).fetchone()
                 return None if row is None else entry_of(row)
         except sqlite3.Error as error:
             raise store_failure(LEDGER, self._path, error) from error
@@ -220,10 +220,9 @@ _ENTRY = str(
     .compile(dialect=sqlite.dialect())
 )
 
-_LAST = str(
+_LATEST = str(
     select(*entries.columns)
     .where(entries.c.tenant == bindparam("tenant"), entries.c.conversation == bindparam("conversation"))
     .order_by(entries.c.at_us.desc(), entries.c.operation_id.desc())
-    .limit(literal_column("1"))
     .compile(dialect=sqlite.dialect())
 )

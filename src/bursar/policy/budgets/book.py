@@ -9,7 +9,7 @@ from bursar.domain.bounded import BoundedDict
 from bursar.domain.budgets import Budget
 from bursar.domain.calendars import Calendar, Windows
 from bursar.domain.reservations import Counter, Demand, Period, Reservation, Throttle, Unit
-from bursar.domain.scopes import Scope, ScopeKind, ScopePattern, patterns_of, scopes_of
+from bursar.domain.scopes import Scope, ScopeKind, ScopePattern, patterns_of, read_scope, scopes_of
 from bursar.policy.budgets.claims import Amounts, Claim, Claimant
 
 _EVERYWHERE = Calendar()
@@ -20,6 +20,7 @@ _COUNTED = frozenset({ScopeKind.TENANT, ScopeKind.AGENT})
 _COUNTED_PERIODS = (Period.HOUR, Period.DAY)
 
 _HOUR_S = 3600
+_DAY_S = 86_400
 _FORMS_MAX = 8192
 
 
@@ -96,6 +97,12 @@ class BudgetBook:
         if not self.budgets:
             return frozenset()
         return frozenset(ask.counter for ask in self._filled((scope,), at_s).asks)
+
+    def counts_in(self, counter: Counter) -> bool:
+        """Whether calls that arrive in a counter's window are counted in it."""
+        # The total has no beginning; any moment will do, and time zones know those after 1970.
+        at_s = counter.start_s or _DAY_S
+        return counter in self.counters(read_scope(counter.scope), at_s)
 
     def claim(self, claimant: Claimant, most: Amounts, at_s: float, ttl_s: int = 120) -> Claim:
         """Ask for what a call can take at most.
