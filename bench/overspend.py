@@ -1,0 +1,253 @@
+"""Dollars over any limit, by the provider's own bill, while crowds of callers press on all budgets at once.
+
+Organisation, tenants, agents, users and conversations all have a hard limit. One gateway keeps its budgets in
+memory; four share a Redis and one data folder. Then the same with `refuse_new`, whose limit is 5 % further
+for conversations that are active. And then with faults: gateways are killed (-9) and started again, clients
+leave, the provider fails, cuts its answers and takes too long, and Redis's answers are swallowed after it did
+what was asked. When all has come to rest, the counters are held beside the ledger.
+
+    python -m bench.overspend [--callers 64,256,1000] [--quick]
+
+Exits with 1 where a bound is broken.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.audit import (
+    Books,
+    Spent,
+    audit_ledger,
+    audit_redis,
+    fullest_text,
+    ledger_nusd,
+    probe_organisation,
+    read_bill,
+    reset,
+)
+from bench.crowd import SCOPES, Behaviour, Outcome, gather_crowd, limits_nusd
+from bench.fleet import Fleet
+from bench.lossy_proxy import LossyProxy
+from bench.redis_server import redis_process
+from bench.servers import bursar, free_port, running
+from bursar.domain.money import NUSD_PER_USD, usd_text
+from bursar.settings import load
+from bursar.settings.budgets import budgets_of
+
+_SHARING = 4
+_GRACE_PER_MILLE = 50
+_REST_S = 60.0
+
+# Leases of 120 s end after 12, and what was left behind is looked for every 1.5 s.
+_FAULTS_TIME_SCALE = 10.0
+_KILL_EVERY_S = 0.8
+_LOSING = 0.004
+_LEAVING = 0.08
+# The double's pace is such that the longest of its whole answers take longer than gateways wait.
+_SLOW_DOUBLE = (
+    *("--latency-ms", "30", "--ttft-ms", "20", "--tokens-per-s", "250"),
+    *("--error-rate", "0.04", "--cut-rate", "0.03"),
+)
+_TIMEOUT_S = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One crowd before one arrangement.
+
+    Attributes:
+        name: What is printed.
+        callers: How many there are at once.
+        calls: What each asks.
+        gateways: How many there are; more than one share a Redis.
+        refuses_new: Whether limits have a grace.
+        faults: Whether things go wrong.
+    """
+
+    name: str
+    callers: int
+    calls: int
+    gateways: int = 1
+    refuses_new: bool = False
+    faults: bool = False
+
+    @property
+    def behaviour(self) -> Behaviour:
+        return Behaviour(self.callers, self.calls, leaving=_LEAVING if self.faults else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a case came to."""
+
+    outcome: Outcome
+    spent: Spent
+    books: Books
+    kills: int
+    swallowed: int
+    seconds: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all bounds are kept, and limits were reached at all."""
+        books, spent = self.books, self.spent
+        wrong = (spent.over_nusd, spent.charged_twice, books.held, books.drift, books.lost, books.doubled)
+        return not any(wrong) and not books.beyond_nusd and self.outcome.refused.total() > 0
+
+
+def cases(callers: Sequence[int], *, calls_max: int) -> list[Case]:
+    """Return all cases for some sizes of crowds; a larger crowd asks less often."""
+    found: list[Case] = []
+    for count in callers:
+        calls = max(3, min(calls_max, 2_000 // count))
+        found += [Case("memory", count, calls), Case("Redis", count, calls, _SHARING)]
+    middle = sorted(callers)[len(callers) // 2]
+    calls = max(3, min(calls_max, 2_000 // middle))
+    for name, gateways in (("memory", 1), ("Redis", _SHARING)):
+        found.append(Case(f"{name}, refuse_new", middle, calls, gateways, refuses_new=True))
+    for name, gateways in (("memory", 1), ("Redis", _SHARING)):
+        found.append(Case(f"{name}, faults", middle, 2 * calls, gateways, faults=True))
+    return found
+
+
+async def run(case: Case) -> Result:
+    """Let a crowd loose, wait until all is at rest, and look at what it left."""
+    started_s = time.perf_counter()
+    limits = limits_nusd(case.behaviour)
+    with ExitStack() as stack:
+        double = _double(stack, case)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        async with AsyncExitStack() as later:
+            redis_url, proxy = None, None
+            url = None
+            if case.gateways > 1:
+                server = stack.enter_context(redis_process())
+                redis_url = url = server.url
+                if case.faults:
+                    proxy = LossyProxy(server.port, _LOSING, case.callers)
+                    url = f"redis://127.0.0.1:{await later.enter_async_context(proxy.listening())}/0"
+            config = folder / "bursar.toml"
+            config.write_text(_config(case, folder, double, url))
+            scale = _FAULTS_TIME_SCALE if case.faults else 1.0
+            async with Fleet(config, case.gateways, scale, case.callers) as fleet:
+                outcome = await _press(case, fleet)
+                if proxy is not None:
+                    proxy.losing = 0.0
+                held, drift = await _rest(case, fleet, config, redis_url)
+            lost, doubled, beyond_nusd = audit_ledger(folder, double, outcome)
+        return Result(
+            outcome,
+            read_bill(double, limits, _GRACE_PER_MILLE if case.refuses_new else 0),
+            Books(held, drift, lost, doubled, beyond_nusd),
+            fleet.kills,
+            0 if proxy is None else proxy.swallowed,
+            time.perf_counter() - started_s,
+        )
+
+
+def _double(stack: ExitStack, case: Case) -> str:
+    port = free_port()
+    command = bursar("double", "--port", str(port), *(_SLOW_DOUBLE if case.faults else ()))
+    stack.enter_context(running(command, port=port))
+    reset(f"http://127.0.0.1:{port}")
+    return f"http://127.0.0.1:{port}"
+
+
+def _config(case: Case, folder: Path, double: str, redis_url: str | None) -> str:
+    """Write a gateway's settings."""
+    redis = "" if redis_url is None else f'redis = "{redis_url}"\n'
+    timeout = f"timeout_s = {_TIMEOUT_S}\n" if case.faults else ""
+    ladder = 'ladder = [{ at = 1.0, actions = ["refuse_new"] }]\n' if case.refuses_new else ""
+    budgets = "".join(
+        f'[[budgets]]\nscope = "{kind if kind == "organisation" else f"{kind}:*"}"\n'
+        f'window = "total"\nlimit_usd = "{usd_text(nusd)}"\n{ladder}'
+        for kind, nusd in limits_nusd(case.behaviour).items()
+    )
+    return (
+        f'[storage]\ndir = "{folder}"\n{redis}'
+        f'[providers.anthropic]\nbase_url = "{double}"\n{timeout}'
+        f'[providers.openai]\nbase_url = "{double}/v1"\n{timeout}{budgets}'
+    )
+
+
+async def _press(case: Case, fleet: Fleet) -> Outcome:
+    killing = asyncio.ensure_future(fleet.keep_killing(_KILL_EVERY_S)) if case.faults else None
+    try:
+        return await gather_crowd(case.behaviour, fleet.pick, case.callers)
+    finally:
+        if killing is not None:
+            killing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await killing
+
+
+async def _rest(case: Case, fleet: Fleet, config: Path, redis_url: str | None) -> tuple[int, int]:
+    """Wait until nothing is held; returns what is, and what the counters differ from the ledger by."""
+    folder = config.parent
+    deadline_s = time.monotonic() + _REST_S
+    while True:
+        if redis_url is not None:
+            held, drift = await audit_redis(redis_url, folder, budgets_of(load(str(config)).budgets))
+        else:
+            limit_nusd = limits_nusd(case.behaviour)["conversation"]
+            told = await asyncio.to_thread(probe_organisation, fleet.pick(), limit_nusd)
+            if told is None:
+                raise RuntimeError("the organisation's limit was not reached")
+            held, drift = told[1], abs(told[0] - ledger_nusd(folder))
+        if not (held or drift) or time.monotonic() > deadline_s:
+            return held, drift
+        await asyncio.sleep(0.5)
+
+
+def _row(case: Case, result: Result) -> str:
+    outcome, spent, books = result.outcome, result.spent, result.books
+    others = outcome.statuses.total()
+    return (
+        f"{case.name:18} {case.callers:7} {case.callers * case.calls:6} {len(outcome.answered):8} "
+        f"{outcome.refused.total():7} {others:6} {outcome.left:5} {outcome.broken:6} "
+        f"{result.kills:5} {result.swallowed:5} | ${spent.total_nusd / NUSD_PER_USD:7.3f} "
+        f"{fullest_text(spent.fullest, SCOPES)} | {spent.over_nusd:6} {books.held:6} {books.drift:6} "
+        f"{books.lost:4} {spent.charged_twice + books.doubled:5} {books.beyond_nusd:6} "
+        f"| {result.seconds:5.1f}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--callers", default="64,256,1000")
+    parser.add_argument("--quick", action="store_true", help="a few seconds for each case")
+    parser.add_argument("--only", default="", help="cases whose names have this in them")
+    options = parser.parse_args()
+    callers = [int(count) for count in options.callers.split(",")]
+    print(
+        f"{'':18} {'callers':>7} {'calls':>6} {'answered':>8} {'refused':>7} {'others':>6} {'left':>5} "
+        f"{'broken':>6} {'kills':>5} {'mute':>5} | {'bill':>8} {' % of the fullest limit':29} | "
+        f"{'over':>6} {'held':>6} {'drift':>6} {'lost':>4} {'twice':>5} {'beyond':>6} | {'s':>5}"
+    )
+    sound = True
+    for case in cases(callers, calls_max=8 if options.quick else 16):
+        if options.only in case.name:
+            result = asyncio.run(run(case))
+            sound = sound and result.is_sound
+            print(_row(case, result), "" if result.is_sound else "BROKEN", flush=True)
+            print(
+                f"{'':18} refused by {dict(result.outcome.refused)}, others {dict(result.outcome.statuses)}"
+            )
+    print(
+        f"\nFullest limits: {', '.join(SCOPES)}.\n"
+        "Nanodollars over limits (and their grace), still held, by which counters and ledger differ;\n"
+        "calls lost, charged twice; nanodollars by which answered calls differ from the bill: all must be 0."
+    )
+    return int(not sound)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
