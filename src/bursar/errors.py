@@ -3,6 +3,7 @@
     BursarError
     ├── CallerMistake            the caller can mend it; the CLI exits 2
     │   ├── BadRequest           a request that no provider could take (HTTP 400)
+    │   ├── NotPermitted         a call that its key does not allow (HTTP 403)
     │   ├── BadSetting           a setting that is unknown, of a wrong type or out of bounds
     │   ├── BadLine              a line of a file that cannot be read
     │   └── BadAmount            an amount of money that is none
@@ -38,6 +39,10 @@ class BadRequest(CallerMistake):
     def __init__(self, message: str, *, place: str = "") -> None:
         super().__init__(f"{place}: {message}" if place else message)
         self.place = place
+
+
+class NotPermitted(CallerMistake):
+    """A call that the key it came with does not allow; the message names what it allows."""
 
 
 class BadSetting(CallerMistake):

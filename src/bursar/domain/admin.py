@@ -1,4 +1,4 @@
-"""What operators set while the gateway runs: stored budgets, stops, and conversations' own limits.
+"""What operators set while the gateway runs: stored budgets, stops, conversations' own limits, and keys.
 
 Each is an item of one kind with a name. Its content is JSON text, which whoever sets it has validated: the
 store keeps it as it is.
@@ -16,6 +16,7 @@ class ItemKind(StrEnum):
     BUDGET = "budget"  # A `[[budgets]]` table; named by its scope, unit and window.
     STOP = "stop"  # An emergency stop; named by `str(ScopePattern)`.
     CONVERSATION = "conversation"  # A conversation's own limits; named by `str(Scope)`.
+    KEY = "key"  # A virtual key, of which there are hashes only; named by its id.
 
 
 class AdminItem(msgspec.Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from bursar.domain.attribution import DEFAULT, LABEL_CHARS_MAX, Attribution
 from bursar.domain.prompt import digest
 from bursar.errors import BadRequest
 from bursar.exchange.headers import PREFIX
+from bursar.policy.keys.ring import Grant
 
 MODES = ("observe", "optimise", "passthrough")
 
@@ -27,6 +28,7 @@ class Arrival(msgspec.Struct, frozen=True):
         outgoing: Those for the provider.
         body: Its body.
         credential: Digest that names the provider account it is billed to.
+        grant: What the virtual key allows that it came with; None where it came with none.
     """
 
     operation_id: str
@@ -38,14 +40,16 @@ class Arrival(msgspec.Struct, frozen=True):
     outgoing: Mapping[str, str]
     body: bytes
     credential: bytes
+    grant: Grant | None = None
 
 
-def attribute(headers: Mapping[str, str], user: str) -> Attribution:
+def attribute(headers: Mapping[str, str], user: str, key_id: str = "") -> Attribution:
     """Read whom a call is for.
 
     Args:
         headers: The client's, names in lower case.
         user: The dialect's own field for the end user.
+        key_id: Id of the virtual key that it came with; empty for none.
 
     Raises:
         BadRequest: A label is too long or not printable, or tags are not `name=value`.
@@ -57,6 +61,7 @@ def attribute(headers: Mapping[str, str], user: str) -> Attribution:
         conversation=_label(headers, "conversation"),
         user=_label(headers, "user") or user[:LABEL_CHARS_MAX],
         tags=_tags(headers),
+        key=key_id,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.scopes import scopes_of
 from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
-from bursar.errors import BadRequest, UnpricedModel
+from bursar.errors import BadRequest, NotPermitted, UnpricedModel
 from bursar.exchange.answering import Finding, answer_kept, find_answer, keep_and_share, takes_part
 from bursar.exchange.arrival import Arrival, asks_mode, attribute, chosen_mode, is_held_out
 from bursar.exchange.bills import Bill, nothing_billed, unknown_cost
@@ -33,6 +33,7 @@ from bursar.exchange.sending import Dispatch, Sending, send
 from bursar.exchange.versions import finish_reading
 from bursar.policy.budgets.refusals import Refusal, refuse_stopped
 from bursar.policy.budgets.stops import stopped
+from bursar.policy.keys.rights import check_use
 from bursar.policy.response_cache import CacheUse
 from bursar.wire.dialect import Answer, Dialect, Fault
 from bursar.wire.dialects import DIALECTS
@@ -55,6 +56,8 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         shared = takes_part(call)
     except (BadRequest, UnpricedModel) as error:
         return refusal(dialect, arrival, Fault(400, "invalid_request_error", str(error)))
+    except NotPermitted as error:
+        return refusal(dialect, arrival, Fault(403, "permission_error", str(error)))
     scopes = scopes_of(call.attribution, call.attribution.key) if engine.stops else ()
     halted = stopped(scopes, engine.stops)
     if halted is not None:
@@ -158,12 +161,16 @@ def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effec
 
     Raises:
         BadRequest: Its body or its headers are wrong.
+        NotPermitted: Its key does not allow it.
         UnpricedModel: No price is known for its model, and that is not admitted.
     """
     options = engine.options
     mode = chosen_mode(arrival.headers, options.mode)
     request = yield from finish_reading(dialect.read(arrival.body, engine.memo))
-    attribution = attribute(arrival.headers, request.user)
+    grant = arrival.grant
+    attribution = attribute(arrival.headers, request.user, "" if grant is None else grant.key_id)
+    if grant is not None and grant.is_restricted:
+        check_use(grant.rights, request.model, attribution.task)
     price = engine.prices.price(request.model, arrival.at_s)
     if price is None and not options.admit_unpriced:
         raise UnpricedModel(request.model)
