@@ -6,17 +6,14 @@ another core where there is one. Exits with 1 where a bound is missed.
 """
 
 import asyncio
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import uvloop
 
-from bench.servers import free_port
+from bench.servers import running_redis
 from bursar.adapters.budgets.connection import RedisClient, RedisOptions, open_client
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.budgets.redis import RedisBudgets
@@ -59,28 +56,6 @@ async def hold_and_settle(store: BudgetStore, calls: Sequence[Reservation], conc
             await store.settle(call, TAKEN, NOW_S)
 
     await asyncio.gather(*(caller() for _ in range(concurrency)))
-
-
-@contextmanager
-def running_redis() -> Generator[int]:
-    """Run a Redis without files until the block ends; gives its port."""
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        while not _listens(port):
-            if process.poll() is not None:
-                raise RuntimeError(f"redis-server ended with {process.returncode}")
-            time.sleep(0.01)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class CountingClient:

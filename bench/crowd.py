@@ -23,8 +23,8 @@ SCOPES = ("conversation", "user", "agent", "tenant", "organisation")
 _SHARES = {"conversation": 2, "user": 3, "agent": 4, "tenant": 5, "organisation": 21}
 
 # What an average call of the crowd costs, and how often over a tenant's callers ask for its limit.
-_CALL_NUSD = 1_400_000
-_PRESSURE = 2.4
+_CALL_NUSD = 1_000_000
+_PRESSURE = 2.2
 
 _MODELS = ("claude-sonnet-4-6", "claude-haiku-4-5", "gpt-4o")
 _PATIENCE_S = 60

@@ -35,6 +35,23 @@ def running(
         process.wait(20)
 
 
+@contextmanager
+def running_redis() -> Generator[int]:
+    """Run a Redis without files until the block ends; gives its port."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while not _listens(port):
+            if process.poll() is not None:
+                raise RuntimeError(f"redis-server ended with {process.returncode}")
+            time.sleep(0.01)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def free_port() -> int:
     """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
@@ -50,6 +67,11 @@ def bursar(*arguments: str) -> list[str]:
 def stub(port: int, *arguments: str) -> list[str]:
     """Return the command line of the constant-byte upstream."""
     return [sys.executable, "-m", "bench.stub", "--port", str(port), *arguments]
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _await_ready(process: subprocess.Popen[bytes], url: str) -> None:
