@@ -100,8 +100,8 @@ def set_(
 ) -> None:
     """Set a budget, in the place of one for the same scope, unit and window.
 
-    A running server takes it up within about two seconds. What bursar.toml itself limits is changed there; name
-    it with --config, so that this is seen. A limit below what is used already refuses from the start.
+    A running server takes it up within about two seconds. What bursar.toml itself limits is changed there;
+    name that with --config, so that this is seen. A limit below what is used already refuses from the start.
     """
     settings = read_settings(config, data_dir)
     budgets = read_budgets(
