@@ -23,10 +23,11 @@ _TAG = b"note"
 def takes_note(request: Request) -> bool:
     """Whether a request may have a note: it ends with what a user said, or with a tool's result.
 
-    Not where Anthropic's model thinks: behind a tool's result, text of a user's begins another turn, to which
-    its thoughts so far no longer belong.
+    Not where Anthropic's model may think: text of a user's behind a tool's result has its thoughts so far
+    left out, and the cache, which holds them, missed.
 
-    Source: platform.claude.com, extended thinking and prompt caching, as known in November 2026.
+    Source: an experiment with a Haiku model (newer and larger ones are said to keep thoughts),
+    cnblogs.com/rolandhe/p/20176646, checked 2026-11-24.
     """
     prompt = request.prompt
     # What the provider is to mark by itself would be the note.

@@ -174,7 +174,7 @@ def test_nothing_is_noted_where_the_provider_is_to_mark_the_end() -> None:
 
 def test_nothing_is_noted_among_thoughts() -> None:
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
-    use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    use: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "t", "content": "12"}
     loop: list[dict[str, Any]] = [
         {"role": "assistant", "content": [thought, use]},
