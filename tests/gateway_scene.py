@@ -14,7 +14,8 @@ class GatewayScene(Scene):
 
     Args:
         answers: What the provider does, call by call.
-        options: Those of `GatewayOptions`, `admit` for the ledger's failures, and those of `make_engine`.
+        options: Those of `GatewayOptions` but budgets, `admit` for the ledger's failures, and those of
+            `make_engine`.
     """
 
     def __init__(self, *answers: Answer, admit: bool = False, **options: Any) -> None:
@@ -23,6 +24,7 @@ class GatewayScene(Scene):
             "provider_keys": options.pop("provider_keys", {}),
             "forward_attribution": options.pop("forward_attribution", frozenset[str]()),
         }
+        own |= {name: options.pop(name) for name in ("guard", "hosts", "body_timeout_s") if name in options}
         super().__init__(*answers, **options)
         self.is_well = True
         self.resources = AsyncExitStack()

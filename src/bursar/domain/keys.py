@@ -18,8 +18,9 @@ SECRET_CHARS = 43
 
 _KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{SECRET_CHARS}}}")
 
-# Whatever begins like this is a key, or most of one; ordinary text does not.
-_RECOGNISED = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{20}}")
+# Whatever begins like this is a key, or most of one. It begins a word: a provider's key is random text too,
+# and may well hold the prefix.
+_RECOGNISED = re.compile(rf"(?<![A-Za-z0-9_-]){PREFIX}[A-Za-z0-9_-]{{20}}")
 
 
 class Role(StrEnum):

@@ -99,7 +99,7 @@ def _label(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(PREFIX + name)
     if value is None:
         return ""
-    value = _as_written(value)
+    value = as_written(value)
     if len(value) > LABEL_CHARS_MAX:
         raise BadRequest(f"longer than {LABEL_CHARS_MAX} characters", place=PREFIX + name)
     if not value.isprintable():
@@ -107,7 +107,7 @@ def _label(headers: Mapping[str, str], name: str) -> str:
     return value.strip()
 
 
-def _as_written(value: str) -> str:
+def as_written(value: str) -> str:
     """Return a header's value as UTF-8 where it is that: headers arrive as Latin-1, byte by byte."""
     if value.isascii():
         return value
@@ -118,7 +118,7 @@ def _as_written(value: str) -> str:
 
 
 def _tags(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    text = _as_written(headers.get(f"{PREFIX}tags", ""))
+    text = as_written(headers.get(f"{PREFIX}tags", ""))
     if not text:
         return ()
     tags: dict[str, str] = {}

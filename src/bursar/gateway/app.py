@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bursar.drivers.asynchronous import CallDriver, World
@@ -16,11 +16,14 @@ from bursar.exchange.engine import Engine
 from bursar.exchange.headers import for_client, for_provider
 from bursar.exchange.life import live
 from bursar.gateway import results
-from bursar.gateway.budgets import BudgetPages
-from bursar.gateway.connection import BodyTooLarge, ClientLeft, Connection, Receive, Send
+from bursar.gateway.auth import BUDGETS, OPERATING, RESULTS, Door, Guard, door_to
+from bursar.gateway.budgets import CONVERSATIONS, BudgetPages
+from bursar.gateway.connection import BodyLate, BodyTooLarge, ClientLeft, Connection, Receive, Send
 from bursar.gateway.health import Health
+from bursar.gateway.hosts import Hosts
 from bursar.gateway.results import FullResults
-from bursar.gateway.routes import Charge, Route, error_dialect, find_route, upstream_path
+from bursar.gateway.routes import ROUTES, Charge, Route, error_dialect, find_route, upstream_path
+from bursar.policy.keys.ring import Grant
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialect import Dialect, Fault
 from bursar.wire.dialects import DIALECTS
@@ -29,6 +32,7 @@ LOG = logging.getLogger("bursar.gateway")
 
 # What lies below is answered here; nothing of it reaches a provider.
 _OWN = "/v1/bursar/"
+_HEALTH = "/health/"
 
 # How long shutdown waits for calls that were cancelled: they only have to be recorded yet.
 _LAST_CALLS_S = 10.0
@@ -36,10 +40,15 @@ _LAST_CALLS_S = 10.0
 # How much of what a client wrote is shown to it again.
 _SHOWN_CHARS_MAX = 200
 
+_DOORS = {route.upstream: door_to(route.upstream) for route in ROUTES}
+
 _CLOSED = Fault(
     503,
     "api_error",
     "the ledger cannot be written; calls are refused until it can (storage.on_store_failure)",
+)
+_BODY_LATE = Fault(
+    408, "timeout_error", "the request's body did not arrive in time (server.body_timeout_s); send it at once"
 )
 _OWN_FAULT = Fault(502, "api_error", "Bursar failed on this call; its log says why under this operation id")
 
@@ -54,6 +63,9 @@ class GatewayOptions:
         forward_attribution: Upstreams that may see `x-bursar-*` headers.
         timeout_s: How long a request that costs nothing may take.
         budgets: Answers what is asked about budgets; None where nothing is.
+        guard: Lets requests in.
+        hosts: The names that the gateway answers to.
+        body_timeout_s: How long a request's body may take to arrive.
     """
 
     body_limit_bytes: int
@@ -61,6 +73,9 @@ class GatewayOptions:
     forward_attribution: frozenset[str]
     timeout_s: float = 60.0
     budgets: BudgetPages | None = None
+    guard: Guard = field(default_factory=Guard)
+    hosts: Hosts = field(default_factory=Hosts)
+    body_timeout_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,25 @@ class Lifetime:
     resources: AsyncExitStack
     preparations: Sequence[Callable[[], Awaitable[None]]] = ()
     chores: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+
+
+@dataclass(slots=True)
+class _Visit:
+    """A request that was let in, for a provider.
+
+    Attributes:
+        route: Where it goes.
+        scope: Its ASGI scope.
+        headers: Its headers, names in lower case; no virtual key is among them any more.
+        operation_id: Names it everywhere.
+        grant: What its key allows; None where it came without one.
+    """
+
+    route: Route
+    scope: Mapping[str, Any]
+    headers: Mapping[str, str]
+    operation_id: str
+    grant: Grant | None
 
 
 class Gateway:
@@ -110,7 +144,8 @@ class Gateway:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         if scope["type"] == "http":
-            await self._serve(scope, Connection(receive, send))
+            connection = Connection(receive, send, self._world.timers, self._options.body_timeout_s)
+            await self._serve(scope, connection)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -141,30 +176,37 @@ class Gateway:
     async def _serve(self, scope: dict[str, Any], connection: Connection) -> None:
         method: str = scope["method"]
         path: str = scope["path"]
-        own = self._health.answer(method, path)
+        headers = _headers(scope["headers"])
+        foreign = self._options.hosts.refuse_foreign(headers)
+        # Who asks whether the gateway lives has no name for it.
+        own = self._health.answer(method, path) if foreign is None or path.startswith(_HEALTH) else None
         if own is not None:
             await connection.answer(own.status, own.headers, own.body)
             return
-        headers = _headers(scope["headers"])
         operation_id = self._world.ids.new()
         route = find_route(method, path, headers)
         dialect = DIALECTS[route.dialect if route else error_dialect(path, headers)]
         try:
-            if path.startswith(_OWN) and await self._answer_own(scope, headers, connection):
+            admitted = foreign or self._admit(route, scope, headers)
+            if isinstance(admitted, Fault):
+                fault = admitted
+            elif path.startswith(_OWN) and await self._answer_own(scope, headers, connection, admitted):
                 return
-            if route is None:
+            elif route is None:
                 asked = f"{method} {path}"[:_SHOWN_CHARS_MAX]
                 fault = Fault(404, "not_found_error", f"Bursar serves no {asked}; see its README for routes")
             elif not self._health.accepting:
                 fault = _CLOSED
             else:
-                await self._route(route, scope, headers, connection, operation_id)
+                await self._route(_Visit(route, scope, headers, operation_id, admitted), connection)
                 return
         except BodyTooLarge:
             limit = self._options.body_limit_bytes
             fault = Fault(
                 413, "request_too_large", f"the body is longer than {limit} bytes (server.body_limit_bytes)"
             )
+        except BodyLate:
+            fault = _BODY_LATE
         except ClientLeft:
             return
         except Exception as error:  # noqa: BLE001 - The process boundary: a fault of ours must not reach a client as a trace.
@@ -175,8 +217,15 @@ class Gateway:
             fault = _OWN_FAULT
         await _refuse(connection, dialect, fault, operation_id)
 
+    def _admit(
+        self, route: Route | None, scope: Mapping[str, Any], headers: dict[str, str]
+    ) -> Grant | Fault | None:
+        """Look for the request's key; it is taken out of the headers."""
+        door = _own_door(scope["path"]) if route is None else _DOORS[route.upstream]
+        return self._options.guard.admit(door, scope, headers, self._world.clock.now())
+
     async def _answer_own(
-        self, scope: dict[str, Any], headers: dict[str, str], connection: Connection
+        self, scope: dict[str, Any], headers: dict[str, str], connection: Connection, grant: Grant | None
     ) -> bool:
         """Answer a path of our own; False where there is none such."""
         method: str = scope["method"]
@@ -185,7 +234,7 @@ class Gateway:
             query = scope["query_string"].decode("latin-1")
             reply = await self._results.answer(method, path, query, headers)
         elif self._options.budgets is not None:
-            reply = await self._options.budgets.answer(method, path, headers, connection)
+            reply = await self._options.budgets.answer(method, path, headers, connection, grant)
         else:
             reply = None
         if reply is None:
@@ -193,14 +242,8 @@ class Gateway:
         await connection.answer(reply.status, reply.headers, reply.body)
         return True
 
-    async def _route(
-        self,
-        route: Route,
-        scope: dict[str, Any],
-        headers: dict[str, str],
-        connection: Connection,
-        operation_id: str,
-    ) -> None:
+    async def _route(self, visit: _Visit, connection: Connection) -> None:
+        route, headers, operation_id = visit.route, visit.headers, visit.operation_id
         at_s = self._world.clock.now()
         encoding = headers.get("content-encoding", "identity")
         dialect = DIALECTS[route.dialect]
@@ -211,7 +254,7 @@ class Gateway:
             await _refuse(connection, dialect, fault, operation_id)
             return
         body = await connection.body(headers, self._options.body_limit_bytes)
-        path = upstream_path(route, scope["path"], scope["query_string"].decode("latin-1"))
+        path = upstream_path(route, visit.scope["path"], visit.scope["query_string"].decode("latin-1"))
         outgoing = self._outgoing(route.upstream, headers, operation_id)
         if route.charge is Charge.FREE:
             request = UpstreamRequest(
@@ -229,6 +272,7 @@ class Gateway:
             outgoing=outgoing,
             body=body,
             credential=_credential(outgoing),
+            grant=visit.grant,
         )
         await self._exchange(arrival, connection)
 
@@ -286,8 +330,17 @@ async def _end(chore: "asyncio.Task[None]") -> None:
         await chore
 
 
+def _own_door(path: str) -> Door:
+    if path.startswith(results.PREFIX):
+        return RESULTS
+    return OPERATING if path.startswith(CONVERSATIONS) else BUDGETS
+
+
 async def _refuse(connection: Connection, dialect: Dialect, fault: Fault, operation_id: str) -> None:
     headers = {"content-type": "application/json", "x-bursar-operation-id": operation_id}
+    if fault is _BODY_LATE:
+        # Whatever else arrives of it would be read as the next request.
+        headers["connection"] = "close"
     await connection.answer(fault.status, headers, dialect.error(fault, operation_id))
 
 

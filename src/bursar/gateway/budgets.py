@@ -7,7 +7,6 @@ Whose it is, `x-bursar-tenant`, `-agent`, `-user` and `-conversation` say, as in
 nothing of other tenants, and so not the organisation, whose amounts are all tenants'.
 """
 
-import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from bursar.exchange.arrival import attribute
 from bursar.exchange.engine import Engine
 from bursar.gateway.connection import BodyTooLarge, Connection
 from bursar.policy.budgets.states import BudgetState, states_of
+from bursar.policy.keys.ring import Grant
 from bursar.ports import BudgetStore, Clock
 from bursar.settings.stored import read_limits
 
@@ -64,30 +64,33 @@ class BudgetPages:
         store: Where their counters are.
         clock: What time it is.
         raise_caps: Raises a conversation's caps.
-        admin_key: The operator's token; None where nobody may act as one.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        store: BudgetStore,
-        clock: Clock,
-        *,
-        raise_caps: RaiseCaps,
-        admin_key: str | None,
-    ) -> None:
+    def __init__(self, engine: Engine, store: BudgetStore, clock: Clock, *, raise_caps: RaiseCaps) -> None:
         self._engine = engine
         self._store = store
         self._clock = clock
         self._raise_caps = raise_caps
-        self._admin_key = admin_key
 
     async def answer(
-        self, method: str, path: str, headers: Mapping[str, str], connection: Connection
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        connection: Connection,
+        grant: Grant | None = None,
     ) -> Reply | None:
-        """Answer a path of budgets; None for all others.
+        """Answer a path of budgets; None for all others. Whoever asks was let in to it.
+
+        Args:
+            method: HTTP method.
+            path: The whole path.
+            headers: The client's, names in lower case; what its key pins is said there.
+            connection: The client's.
+            grant: What its key allows; None where it came without one.
 
         Raises:
+            BodyLate: The body did not arrive in time.
             ClientLeft: The client closed the connection before its request was complete.
         """
         is_resume = path.startswith(CONVERSATIONS) and path.endswith(_RESUME)
@@ -99,7 +102,7 @@ class BudgetPages:
         try:
             if is_resume:
                 return await self._resume(path, headers, connection)
-            return _show(await self._of_caller(headers))
+            return _show(await self._of_caller(headers, "" if grant is None else grant.key_id))
         except BodyTooLarge:
             return _refuse(413, "request_too_large", f"the body is longer than {_BODY_BYTES_MAX} bytes")
         except CallerMistake as mistake:
@@ -107,8 +110,8 @@ class BudgetPages:
         except StoreFailed as failure:
             return _refuse(503, "api_error", str(failure))
 
-    async def _of_caller(self, headers: Mapping[str, str]) -> Sequence[BudgetState]:
-        scopes = scopes_of(attribute(headers, ""))
+    async def _of_caller(self, headers: Mapping[str, str], key_id: str) -> Sequence[BudgetState]:
+        scopes = scopes_of(attribute(headers, ""), key_id)
         own = [scope for scope in scopes if scope.kind is not ScopeKind.ORGANISATION]
         now_s = self._clock.now()
         budgets = self._engine.budgets.for_scopes(own, now_s)
@@ -116,9 +119,6 @@ class BudgetPages:
         return states_of(budgets, levels, self._engine.stops, now_s)
 
     async def _resume(self, path: str, headers: Mapping[str, str], connection: Connection) -> Reply:
-        refused = self._refuse_stranger(headers)
-        if refused is not None:
-            return refused
         body = await connection.body(headers, _BODY_BYTES_MAX)
         name = path.removeprefix(CONVERSATIONS).removesuffix(_RESUME)
         if not name or len(name) > LABEL_CHARS_MAX or not name.isprintable():
@@ -129,24 +129,6 @@ class BudgetPages:
         if not isinstance(force, bool):
             raise BadRequest("is true or false", place="force")
         return _show(await self._raise_caps(Raise(scope, read_limits(table, "body"), force)))
-
-    def _refuse_stranger(self, headers: Mapping[str, str]) -> Reply | None:
-        if self._admin_key is None:
-            return _refuse(
-                403,
-                "permission_error",
-                "nobody may act as the operator over HTTP; set [server] admin_key_env to the name of an "
-                "environment variable with a token, or use bursar conversation resume",
-            )
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        offered = headers.get("x-bursar-key") or (token.strip() if scheme.lower() == "bearer" else "")
-        if hmac.compare_digest(offered.encode("latin-1", "replace"), self._admin_key.encode()):
-            return None
-        return _refuse(
-            401,
-            "authentication_error",
-            "this needs the operator's token ([server] admin_key_env) in x-bursar-key, or in authorization",
-        )
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

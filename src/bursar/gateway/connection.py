@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from bursar.adapters.timers import Deadline
+from bursar.ports import Timers
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -17,6 +20,10 @@ class BodyTooLarge(Exception):
     """The body is longer than the gateway takes."""
 
 
+class BodyLate(Exception):
+    """The body did not arrive within the time that the gateway waits for one."""
+
+
 class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
 
@@ -24,22 +31,41 @@ class ClientLeft(Exception):
 class Connection:
     """One request and its response; fills `ports.Client`.
 
+    Args:
+        receive: Of the ASGI server.
+        send: Likewise.
+        timers: What is waited by.
+        body_timeout_s: How long the request's body may take to arrive.
+
     Attributes:
         started: Whether the head of a response was sent.
     """
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, timers: Timers, body_timeout_s: float) -> None:
         self._receive = receive
         self._send = send
+        self._timers = timers
+        self._body_timeout_s = body_timeout_s
         self.started = False
 
     async def body(self, headers: Mapping[str, str], limit_bytes: int) -> bytes:
         """Read the request's body.
 
         Raises:
+            BodyLate: It took too long.
             BodyTooLarge: It is longer than `limit_bytes`, declared or not.
             ClientLeft: It did not arrive whole.
         """
+        deadline = Deadline(self._timers, self._body_timeout_s)
+        try:
+            with deadline:
+                return await self._read(headers, limit_bytes)
+        except TimeoutError:
+            raise BodyLate from None
+        finally:
+            deadline.end()
+
+    async def _read(self, headers: Mapping[str, str], limit_bytes: int) -> bytes:
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit_bytes:
             await self._discard(limit_bytes)

@@ -51,6 +51,15 @@ def _check_url(url: str) -> str:
     return url
 
 
+def _check_host(name: str) -> str:
+    """Check a host's name or address: no other could stand alone in a `host` header."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]+\]?", name):
+        raise PydanticCustomError(
+            "host", "Input should be a name or an address without a port, such as gateway.example.com"
+        )
+    return name
+
+
 class Server(Section):
     """`[server]`: where the gateway listens, and what it takes.
 
@@ -60,7 +69,12 @@ class Server(Section):
         body_limit_bytes: Longer request bodies are refused.
         shutdown_grace_s: How long calls may go on once it is told to stop.
         admin_key_env: Environment variable with the operator's token, for what only operators may do over
-            HTTP; absent: nobody may.
+            HTTP; absent: only a virtual key of role admin may.
+        body_timeout_s: How long a request's body may take to arrive.
+        hosts: Names that the gateway answers to, without ports; absent: this machine's own where it listens
+            on loopback, else all.
+        require_key: Whether calls need a virtual key; absent: once there has been any.
+        open: Whether it may listen beyond loopback although no key is needed.
     """
 
     host: str = "127.0.0.1"
@@ -68,6 +82,10 @@ class Server(Section):
     body_limit_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = 32 * 1024 * 1024
     shutdown_grace_s: Annotated[int, Field(ge=0, le=3600)] = 30
     admin_key_env: str | None = None
+    body_timeout_s: Annotated[int, Field(ge=1, le=3600)] = 30
+    hosts: tuple[Annotated[str, AfterValidator(_check_host)], ...] | None = None
+    require_key: bool | None = None
+    open: bool = False
 
 
 class Storage(Section):

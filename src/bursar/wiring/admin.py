@@ -24,7 +24,9 @@ from bursar.domain.reservations import Counter, Level, Period, Unit
 from bursar.domain.scopes import ScopePattern
 from bursar.errors import StoreFailed
 from bursar.exchange.engine import Engine
+from bursar.gateway.auth import Guard
 from bursar.policy.budgets.book import BudgetBook
+from bursar.policy.keys.ring import KeyRing, read_keys
 from bursar.ports import AdminStore, BudgetStore, Clock
 from bursar.settings.stored import InForce, in_force
 
@@ -191,6 +193,7 @@ class AdminWatch:
         own: The budgets of bursar.toml.
         counting: Brings counters up.
         clock: The time.
+        guard: Lets requests in by the keys that operators made.
     """
 
     engine: Engine
@@ -198,6 +201,7 @@ class AdminWatch:
     own: Sequence[Budget]
     counting: Counting
     clock: Clock
+    guard: Guard = field(default_factory=Guard)
     _version: int = -1
     _failure: str = ""
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -212,6 +216,7 @@ class AdminWatch:
         counts = in_force(self.own, found)
         self.engine.budgets = BudgetBook(counts.budgets)
         self._stop(counts)
+        self.guard.ring = KeyRing(read_keys(found))
         self._version = found.version
 
     async def look(self) -> None:
@@ -225,9 +230,13 @@ class AdminWatch:
                 return
             found = await asyncio.to_thread(self.store.read)
             counts = in_force(self.own, found)
-            # A stop waits for nothing that follows.
+            # A stop waits for nothing that follows, and neither does a key's end; a new key waits for its
+            # limits.
             self._stop(counts)
-            await self._change(BudgetBook(counts.budgets))
+            ring, known = KeyRing(read_keys(found)), self.guard.ring.digests
+            self.guard.ring = ring.without_new(known)
+            from_s = await self._change(BudgetBook(counts.budgets))
+            self.guard.ring = ring.with_new_from(known, from_s)
             self._version = found.version
 
     async def keep_looking(self) -> None:
@@ -243,14 +252,17 @@ class AdminWatch:
             else:
                 self._failure = ""
 
-    async def _change(self, after: BudgetBook) -> None:
-        before = self.engine.budgets
+    async def _change(self, after: BudgetBook) -> float:
+        """Put budgets in force. Returns from when on they are."""
+        before, now_s = self.engine.budgets, self.clock.now()
         if before.budgets == after.budgets:
-            return
-        if counts_alike(before, after, self.clock.now()):
+            return now_s
+        if counts_alike(before, after, now_s):
             self.engine.replace_budgets(after)
-        else:
-            self.engine.replace_budgets(after, await self.counting.begin(before, after))
+            return now_s
+        from_s = await self.counting.begin(before, after)
+        self.engine.replace_budgets(after, from_s)
+        return from_s
 
     def _stop(self, counts: InForce) -> None:
         self.engine.stops = frozenset(counts.stops)

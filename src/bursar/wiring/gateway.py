@@ -20,11 +20,14 @@ from bursar.adapters.retained import RetainedLedger
 from bursar.adapters.timers import CoarseTimers
 from bursar.adapters.tokenizer import SplintrTokenizer
 from bursar.adapters.upstream import HttpUpstream
+from bursar.domain.admin import ItemKind
 from bursar.drivers.asynchronous import World
 from bursar.errors import BadSetting
 from bursar.gateway.app import Gateway, GatewayOptions, Lifetime
+from bursar.gateway.auth import Guard
 from bursar.gateway.budgets import BudgetPages
 from bursar.gateway.health import Health
+from bursar.gateway.hosts import LOOPBACK_NAMES, Hosts
 from bursar.settings import Provider, Server, Settings, Storage, base_url
 from bursar.settings.budgets import budgets_of
 from bursar.wiring.admin import AdminWatch, Counting
@@ -41,7 +44,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         StoreFailed: The ledger cannot be opened.
     """
     keys = _provider_keys(settings)
-    admin_key = _admin_key(settings.server)
+    guard = Guard(frozenset(keys), settings.server.require_key, _admin_key(settings.server))
     _check_exposure(settings)
     clock = WallClock(time_scale)
     ledger = SqliteLedger.open(Path(settings.storage.dir))
@@ -64,7 +67,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     held = build_holdings(settings.storage, engine, clock, Ledgers(ledger, retained), resources)
     resources.push_async_callback(upstream.close)
     counting = Counting(held.store, ledger, clock, is_shared=held.is_shared)
-    watch = AdminWatch(engine, admin, budgets_of(settings.budgets), counting, clock)
+    watch = AdminWatch(engine, admin, budgets_of(settings.budgets), counting, clock, guard)
     return Gateway(
         engine,
         World(
@@ -89,8 +92,10 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 held.store,
                 clock,
                 raise_caps=CapRaiser(engine, held.store, ledger, watch, clock),
-                admin_key=admin_key,
             ),
+            guard=guard,
+            hosts=_hosts(settings.server),
+            body_timeout_s=settings.server.body_timeout_s,
         ),
         Health(
             store_is_well=lambda: retained.is_well,
@@ -130,12 +135,33 @@ def find_obstacles(settings: Settings) -> list[BadSetting]:
 
 
 def _check_exposure(settings: Settings) -> None:
-    keys = [name for name, provider in providers_of(settings).items() if provider.api_key_env is not None]
-    if keys and not is_loopback(settings.server.host):
-        raise BadSetting(
-            "anybody who reaches it could spend the configured provider keys; bind to 127.0.0.1",
-            place="server.host",
-        )
+    """Refuse to listen beyond this machine while anybody who reaches the gateway would be let in."""
+    server = settings.server
+    if is_loopback(server.host) or server.open or server.require_key:
+        return
+    if server.require_key is None and has_keys(settings):
+        return
+    raise BadSetting(
+        "anybody who reaches it would be let in, since no virtual key is needed; make one (bursar key "
+        "create), or bind to 127.0.0.1, or allow it by [server] open = true",
+        place="server.host",
+    )
+
+
+def has_keys(settings: Settings) -> bool:
+    """Whether a virtual key was ever made, so that calls need one.
+
+    Raises:
+        StoreFailed: The admin store cannot be read.
+    """
+    admin = SqliteAdmin.open_existing(Path(settings.storage.dir))
+    return admin is not None and bool(admin.read().items.get(ItemKind.KEY))
+
+
+def _hosts(server: Server) -> Hosts:
+    if server.hosts is not None:
+        return Hosts((*server.hosts, *LOOPBACK_NAMES) if is_loopback(server.host) else server.hosts)
+    return Hosts((server.host, *LOOPBACK_NAMES) if is_loopback(server.host) else None)
 
 
 def _content_options(storage: Storage) -> ContentOptions:

@@ -15,6 +15,7 @@ from bursar.domain.reservations import Level, Unit
 from bursar.domain.scopes import Scope, ScopeKind, read_pattern
 from bursar.errors import CallerMistake, StoreFailed
 from bursar.gateway.app import Gateway, GatewayOptions, Lifetime
+from bursar.gateway.auth import Guard
 from bursar.gateway.budgets import BudgetPages, Raise
 from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.states import BudgetState
@@ -54,10 +55,9 @@ class Desk:
         self.engine, self.clock = scene.engine, scene.clock
         self.store = MemoryBudgets()
         self.raised = Raised()
-        pages = BudgetPages(
-            scene.engine, self.store, scene.clock, raise_caps=self.raised, admin_key=admin_key
-        )
-        options = GatewayOptions(1 << 20, {}, frozenset(), budgets=pages)
+        pages = BudgetPages(scene.engine, self.store, scene.clock, raise_caps=self.raised)
+        guard = Guard(operator_token=admin_key)
+        options = GatewayOptions(1 << 20, {}, frozenset(), budgets=pages, guard=guard)
         self.app = Gateway(
             scene.engine, scene.world, options, scene.health, lifetime=Lifetime(AsyncExitStack())
         )
@@ -205,6 +205,6 @@ async def test_what_must_not_be_raised_is_told() -> None:
     [("POST", "/v1/bursar/budget", "GET"), ("GET", "/v1/bursar/conversations/c/resume", "POST")],
 )
 async def test_other_methods_are_told_which_to_use(method: str, target: str, allowed: str) -> None:
-    answered = await ask(Desk().app, Asked(method, target, {}))
+    answered = await ask(Desk().app, Asked(method, target, {"x-bursar-key": KEY}))
     assert answered is not None
     assert (answered.status, answered.headers["allow"]) == (405, allowed)
