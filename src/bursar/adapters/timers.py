@@ -17,25 +17,27 @@ class CoarseTimers:
 
     def __init__(self) -> None:
         self._waiting: dict[Timer, float] = {}
-        self._ticking = False
+        # The loop that ticks; None while nothing waits. To ask for the one that runs is a system call.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def after(self, seconds: float, act: Callable[[], None]) -> "Timer":
         """Call `act` once, some time after so many seconds, unless the timer is cancelled before."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+            loop.call_later(_TICK_S, self._tick, loop)
         timer = Timer(self._waiting, act)
         self._waiting[timer] = loop.time() + seconds
-        if not self._ticking:
-            self._ticking = True
-            loop.call_later(_TICK_S, self._tick, loop)
         return timer
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now_s = loop.time()
         for timer in [timer for timer, due_s in self._waiting.items() if due_s <= now_s]:
             timer.fire()
-        self._ticking = bool(self._waiting)
-        if self._ticking:
+        if self._waiting:
             loop.call_later(_TICK_S, self._tick, loop)
+        else:
+            self._loop = None
 
 
 class Timer:
@@ -58,7 +60,7 @@ class Timer:
 
 
 class Deadline:
-    """A time limit on several waits of one task together, as `asyncio.timeout` is on one.
+    """A time limit on several waits of the task that sets it, as `asyncio.timeout` is on one.
 
         with deadline:
             await something
@@ -68,12 +70,12 @@ class Deadline:
         seconds: How long all waits may take, and whatever happens between them.
     """
 
-    __slots__ = ("_cancelling", "_passed", "_task", "_timer")
+    __slots__ = ("_cancelling", "_passed", "_task", "_timer", "_waits")
 
     def __init__(self, timers: Timers, seconds: float) -> None:
-        self._passed = False
+        self._passed = self._waits = False
         self._cancelling = 0
-        self._task: asyncio.Task[object] | None = None
+        self._task: asyncio.Task[object] | None = asyncio.current_task()
         self._timer = timers.after(seconds, self._pass)
 
     def end(self) -> None:
@@ -82,20 +84,19 @@ class Deadline:
 
     def _pass(self) -> None:
         self._passed = True
-        if self._task is not None:
+        if self._waits and self._task is not None:
             self._task.cancel()
 
     def __enter__(self) -> None:
         if self._passed:
             raise TimeoutError
-        task = asyncio.current_task()
-        if task is not None:
-            self._cancelling = task.cancelling()
-            self._task = task
+        if self._task is not None:
+            self._cancelling = self._task.cancelling()
+        self._waits = True
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        task, self._task = self._task, None
-        if not self._passed or task is None:
+        self._waits = False
+        if not self._passed or self._task is None:
             return
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError
