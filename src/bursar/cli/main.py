@@ -11,6 +11,7 @@ from bursar.cli.demo import demo
 from bursar.cli.doctor import doctor
 from bursar.cli.double import double
 from bursar.cli.examples import examples
+from bursar.cli.key import key_app
 from bursar.cli.prices import prices_app
 from bursar.cli.replay import replay
 from bursar.cli.report import report
@@ -31,6 +32,7 @@ app.command(epilog=examples("report"))(report)
 app.command(epilog=examples("replay"))(replay)
 app.command(epilog=examples("doctor"))(doctor)
 app.add_typer(budget_app, name="budget")
+app.add_typer(key_app, name="key")
 app.command(epilog=examples("stop"))(stop)
 app.command(epilog=examples("resume"))(resume)
 app.add_typer(conversation_app, name="conversation")
