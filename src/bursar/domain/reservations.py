@@ -32,7 +32,7 @@ class Period(StrEnum):
     TOTAL = "total"
 
 
-class Counter(msgspec.Struct, frozen=True, order=True):
+class Counter(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """Names a counter.
 
     Attributes:
@@ -50,7 +50,7 @@ class Counter(msgspec.Struct, frozen=True, order=True):
     end_s: int | None = None
 
 
-class Demand(msgspec.Struct, frozen=True):
+class Demand(msgspec.Struct, frozen=True, gc=False):
     """What a call asks of one counter.
 
     Attributes:
@@ -74,7 +74,7 @@ IDLE_S = 30 * 60
 """A conversation that settled nothing for so long is no longer active."""
 
 
-class Throttle(msgspec.Struct, frozen=True):
+class Throttle(msgspec.Struct, frozen=True, gc=False):
     """Slows a scope down once a budget is nearly spent.
 
     Attributes:
@@ -93,7 +93,7 @@ class Throttle(msgspec.Struct, frozen=True):
     per_mille: int = 100
 
 
-class Reservation(msgspec.Struct, frozen=True):
+class Reservation(msgspec.Struct, frozen=True, gc=False):
     """All that a call asks of the counters.
 
     Attributes:
@@ -114,7 +114,7 @@ class Reservation(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class Level(msgspec.Struct, frozen=True):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """How a counter stands.
 
     Attributes:
@@ -126,7 +126,7 @@ class Level(msgspec.Struct, frozen=True):
     held: int
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """All was held, now or by the same reservation before.
 
     Attributes:
@@ -173,7 +173,7 @@ class End(StrEnum):
     PRESUMED = "presumed"  # It was left behind, and the whole of what was held counts as taken.
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Ended(msgspec.Struct, frozen=True, gc=False):
     """A reservation has ended.
 
     Attributes:

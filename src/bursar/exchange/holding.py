@@ -61,13 +61,7 @@ class Hold:
         if claim is None or not self._levels:
             return None
         taken_nusd = _held(claim, Unit.NUSD) if total.cost_nusd is None else total.cost_nusd
-        after = [
-            Level(level.settled + taken_nusd, level.held - demand.amount)
-            if demand.counter.unit is Unit.NUSD
-            else level
-            for demand, level in zip(claim.demands, self._levels, strict=True)
-        ]
-        return remaining_nusd(claim, after)
+        return remaining_nusd(claim, self._levels, taken_nusd)
 
     @property
     def prefers_cheaper(self) -> bool:
@@ -91,7 +85,7 @@ class Hold:
             refusal = _refuse_unbounded(claim, worst)
             if refusal is not None:
                 return refusal
-            asked = msgspec.structs.replace(claim, reservation=claim.extended(self._beyond(worst)))
+            asked = Claim(claim.extended(self._beyond(worst)), claim.budgets, claim.throttling)
             answer: _Answer = yield (Reserve if self._claim is None else Extend)(asked.reservation)
             if isinstance(answer, Exceeded) and worst is bounds.far and bounds.near != bounds.far:
                 # What was known of the counters was too old; next to a limit, the nearer bound may still fit.
@@ -124,17 +118,12 @@ class Hold:
         ended: Ended | None = yield Settle(claim.reservation, taken, recorded)
         if ended is not None and ended.levels:
             self._levels = ended.levels
-            self._remember(claim, ended.levels)
 
     def _begin(self, book: BudgetBook) -> Claim:
         call = self._call
-        claim = book.claim(
-            Claimant(call.arrival.operation_id, call.attribution, call.attribution.key),
-            Amounts(0, 0),
-            call.arrival.at_s,
-        )
-        reservation = msgspec.structs.replace(claim.reservation, note=write_note(call))
-        return msgspec.structs.replace(claim, reservation=reservation)
+        arrival, whose = call.arrival, call.attribution
+        claimant = Claimant(arrival.operation_id, whose, whose.key, write_note(call))
+        return book.claim(claimant, Amounts(0, 0), arrival.at_s)
 
     def _beyond(self, worst: WorstCase) -> Amounts:
         """Return the most that the call can have taken after a further attempt."""

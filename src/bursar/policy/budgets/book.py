@@ -24,27 +24,10 @@ _DAY_S = 86_400
 _FORMS_MAX = 8192
 
 
-class _Ask(msgspec.Struct, frozen=True):
-    """A demand but for its amount.
-
-    Attributes:
-        which: Which of (nanodollars, tokens, 1) is asked.
-    """
-
-    counter: Counter
-    which: int
-    budget: Budget | None = None
-    limit: int | None = None
-    new_limit: int | None = None
-
-
-_WHICH = {Unit.NUSD: 0, Unit.TOKENS: 1, Unit.TURNS: 2, Unit.REQUESTS: 2, Unit.OPEN_CALLS: 2}
-
-
 class _Form(msgspec.Struct, frozen=True):
-    """What calls ask of some scopes, but for amounts, while none of the windows ends."""
+    """What calls ask of some scopes while none of the windows ends; of money and tokens, nothing yet."""
 
-    asks: tuple[_Ask, ...]
+    demands: tuple[Demand, ...]
     budgets: tuple[Budget | None, ...]
     throttles: tuple[Throttle, ...]
     throttling: tuple[Budget, ...]
@@ -96,7 +79,7 @@ class BudgetBook:
         """Return all counters of a scope in which a call that arrives at a moment is counted."""
         if not self.budgets:
             return frozenset()
-        return frozenset(ask.counter for ask in self._filled((scope,), at_s).asks)
+        return frozenset(demand.counter for demand in self._filled((scope,), at_s).demands)
 
     def counts_in(self, counter: Counter) -> bool:
         """Whether calls that arrive in a counter's window are counted in it."""
@@ -114,31 +97,23 @@ class BudgetBook:
             at_s: When it is asked, in seconds since the epoch: its windows are those of this moment.
             ttl_s: How long it is held unless it is renewed.
         """
-        forms = self._forms_of(claimant, at_s)
-        amounts = (most.nusd or 0, most.tokens or 0, 1)
-        demands = tuple(
-            [
-                Demand(ask.counter, amounts[ask.which], ask.limit, ask.new_limit)
-                for form in forms
-                for ask in form.asks
-            ]
-        )
-        throttles = tuple([throttle for form in forms for throttle in form.throttles])
-        conversation = _conversation(claimant)
-        return Claim(
-            Reservation(claimant.operation_id, conversation, demands, throttles, ttl_s),
-            tuple([budget for form in forms for budget in form.budgets]),
-            tuple([budget for form in forms for budget in form.throttling]),
-        )
-
-    def _forms_of(self, claimant: Claimant, at_s: float) -> list[_Form]:
         attribution, kinds = claimant.attribution, self._kinds
         key_id = claimant.key_id if ScopeKind.KEY in kinds else ""
         user = attribution.user if ScopeKind.USER in kinds else ""
-        forms = [self._form((attribution.tenant, attribution.agent, key_id, user), claimant, at_s)]
+        form = self._form((attribution.tenant, attribution.agent, key_id, user), claimant, at_s)
+        demands, budgets = form.demands, form.budgets
+        throttles, throttling = form.throttles, form.throttling
         if ScopeKind.CONVERSATION in kinds and attribution.conversation:
-            forms.append(self._form((attribution.tenant, attribution.conversation), claimant, at_s))
-        return forms
+            own = self._form((attribution.tenant, attribution.conversation), claimant, at_s)
+            demands, budgets = demands + own.demands, budgets + own.budgets
+            throttles, throttling = throttles + own.throttles, throttling + own.throttling
+        reservation = Reservation(
+            claimant.operation_id, _conversation(claimant), demands, throttles, ttl_s, claimant.note
+        )
+        claim = Claim(reservation, budgets, throttling)
+        if most.nusd or most.tokens:
+            return Claim(claim.extended(most), budgets, throttling)
+        return claim
 
     def _form(self, key: tuple[str, ...], claimant: Claimant, at_s: float) -> _Form:
         """Return a form: of a conversation where the key has two parts, else of all other scopes."""
@@ -155,15 +130,16 @@ class BudgetBook:
         return form
 
     def _filled(self, scopes: Iterable[Scope], at_s: float) -> _Form:
-        asks: dict[Counter, _Ask] = {}
+        asks: dict[Counter, tuple[Demand, Budget | None]] = {}
         throttles: list[Throttle] = []
         throttling: list[Budget] = []
         counted: list[Counter] = []
         for scope in scopes:
             for budget in self.of(scope):
                 counter = self.counter(budget, scope, at_s)
-                asks[counter] = _Ask(
-                    counter, _WHICH[budget.unit], budget, budget.hard_limit, budget.new_limit
+                asks[counter] = (
+                    Demand(counter, _unasked(counter), budget.hard_limit, budget.new_limit),
+                    budget,
                 )
                 throttle = self._throttle(budget, counter, at_s)
                 if throttle is not None:
@@ -174,10 +150,10 @@ class BudgetBook:
                 name = str(scope)
                 counted += [self._counter(name, Unit.NUSD, period, at_s) for period in _COUNTED_PERIODS]
         for counter in counted:
-            asks.setdefault(counter, _Ask(counter, _WHICH[counter.unit]))
+            asks.setdefault(counter, (Demand(counter, _unasked(counter)), None))
         return _Form(
-            asks=tuple(asks.values()),
-            budgets=tuple(ask.budget for ask in asks.values()),
+            demands=tuple(demand for demand, _ in asks.values()),
+            budgets=tuple(budget for _, budget in asks.values()),
             throttles=tuple(throttles),
             throttling=tuple(throttling),
             from_s=max((counter.start_s for counter in asks), default=0),
@@ -197,6 +173,11 @@ class BudgetBook:
         )
         before = msgspec.structs.replace(hour, start_s=hour.start_s - _HOUR_S, end_s=hour.start_s)
         return Throttle(counter, from_amount, minute, (hour, before))
+
+
+def _unasked(counter: Counter) -> int:
+    """Return what a call asks of a counter before it is known what the call can take: it is one call."""
+    return 0 if counter.unit in {Unit.NUSD, Unit.TOKENS} else 1
 
 
 def _conversation(claimant: Claimant) -> str:

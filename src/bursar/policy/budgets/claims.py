@@ -30,21 +30,23 @@ class Amounts(msgspec.Struct, frozen=True, gc=False):
 _ORDER = {Unit.NUSD: 0, Unit.TOKENS: 1, Unit.TURNS: 2, Unit.REQUESTS: 3, Unit.OPEN_CALLS: 4}
 
 
-class Claimant(msgspec.Struct, frozen=True):
+class Claimant(msgspec.Struct, frozen=True, gc=False):
     """A call that is about to be made.
 
     Attributes:
         operation_id: Its id.
         attribution: Whom it is for; its conversation recognised, if it can be.
         key_id: Id of the virtual key it came with; empty for none.
+        note: As in `Reservation`.
     """
 
     operation_id: str
     attribution: Attribution
     key_id: str = ""
+    note: str = ""
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """A reservation, and which budgets it comes from.
 
     Attributes:
@@ -63,8 +65,26 @@ class Claim(msgspec.Struct, frozen=True):
         Args:
             most: What the call can take at most with all its attempts, those already made included.
         """
-        demands = tuple(_raised(demand, most.of(demand.counter.unit) or 0) for demand in self.demands)
-        return msgspec.structs.replace(self.reservation, demands=demands)
+        held = self.reservation
+        amounts = (most.nusd or 0, most.tokens or 0, 1, 1, 1)
+        demands = [
+            Demand(
+                demand.counter,
+                max(demand.amount, amounts[_ORDER[demand.counter.unit]]),
+                demand.limit,
+                demand.new_limit,
+            )
+            for demand in held.demands
+        ]
+        # Written out: a call does this each time it holds, and to replace by name takes thrice as long.
+        return Reservation(
+            held.reservation_id,
+            held.conversation,
+            tuple(demands),
+            held.throttles,
+            held.ttl_s,
+            held.note,
+        )
 
     def taken(self, amounts: Amounts, *, answered: bool) -> tuple[int, ...]:
         """Return what a call took of each demand's counter, in order, for settling it.
@@ -86,6 +106,8 @@ class Claim(msgspec.Struct, frozen=True):
 
         Such a call must not be made: it was claimed with nothing, and could take anything.
         """
+        if most.nusd is not None and most.tokens is not None:
+            return None
         return next(
             (
                 number
@@ -99,7 +121,3 @@ class Claim(msgspec.Struct, frozen=True):
     def demands(self) -> Sequence[Demand]:
         """What is asked."""
         return self.reservation.demands
-
-
-def _raised(demand: Demand, amount: int) -> Demand:
-    return msgspec.structs.replace(demand, amount=max(demand.amount, amount))

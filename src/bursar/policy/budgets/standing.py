@@ -60,12 +60,22 @@ def prefers_cheaper(claim: Claim, levels: Sequence[Level]) -> bool:
     return any(each.prefers_cheaper for _, _, each in standings(claim, levels))
 
 
-def remaining_nusd(claim: Claim, levels: Sequence[Level]) -> int | None:
-    """Return what is left of the tightest limit on money, in nanodollars; None where there is none."""
-    left = [
-        max(0, limit - level.settled - level.held)
-        for demand, level in zip(claim.demands, levels, strict=bool(levels))
-        if demand.counter.unit is Unit.NUSD
-        and (limit := demand.limit if demand.new_limit is None else demand.new_limit) is not None
-    ]
-    return min(left, default=None)
+def remaining_nusd(claim: Claim, levels: Sequence[Level], taken_nusd: int | None = None) -> int | None:
+    """Return what is left of the tightest limit on money, in nanodollars; None where there is none.
+
+    Args:
+        claim: The claim.
+        levels: Its demands' counters, in order; empty where they are not known.
+        taken_nusd: What the call has taken, where that is to count in the place of what it holds.
+    """
+    least: int | None = None
+    for demand, level in zip(claim.demands, levels, strict=bool(levels)):
+        limit = demand.limit if demand.new_limit is None else demand.new_limit
+        if limit is None or demand.counter.unit is not Unit.NUSD:
+            continue
+        left = limit - level.settled - level.held
+        if taken_nusd is not None:
+            left += demand.amount - taken_nusd
+        if least is None or left < least:
+            least = left
+    return None if least is None else max(0, least)

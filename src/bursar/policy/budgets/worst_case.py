@@ -169,8 +169,11 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
             rooms: For each limit that the call falls under, its unit and what was last known to be left of
                 it; None where nothing is known.
         """
+        if self.far is self.near:
+            return self.far
+        amounts = {Unit.NUSD: self.far.nusd, Unit.TOKENS: self.far.tokens}
         for unit, room in rooms:
-            amount = self.far.of(unit)
+            amount = amounts.get(unit, 1)
             if amount is None or room is None or not is_far(room, amount):
                 return self.near
         return self.far
