@@ -217,3 +217,12 @@ async def test_shortened_results_and_a_rewritten_history_stand_on_the_stable_fro
     for number in range(1, len(bodies)):
         assert instructions(scene.sent(number)) == OPENING + RULES
         assert last_text(scene.sent(number)).startswith(NOTE)
+
+
+async def test_where_nothing_is_allowed_a_front_that_never_stands_is_soon_marked_no_more() -> None:
+    scene = left()
+    cost_nusd = await scene.play_all(calls(ANTHROPIC, 10, 6))
+    baselines = [entry.baseline_nusd for entry in scene.entries]
+    # Only the first few marks were in vain.
+    assert cost_nusd < 1.05 * sum(nusd or 0 for nusd in baselines)
+    assert "cache_control" not in scene.provider.bodies[-1].decode()

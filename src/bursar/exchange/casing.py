@@ -46,8 +46,8 @@ class _Outlook(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         front: Names its tools and system text.
-        thread: How likely the thread's next call is.
-        prefix: How likely a new thread with the same front is.
+        thread: How likely the thread's next call comes, and begins with what is sent now.
+        prefix: How likely a new thread with the same front comes.
         system_varies: Whether its tools come with other system texts too.
     """
 
@@ -70,6 +70,16 @@ def learn(engine: Engine, call: Call, layout: Layout, rules: CacheRules | None) 
     engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
     lone = begins and not tools and engine.rhythm.arrivals(kind) > _TRIED_CALLS
     return Habit(kind, _UNLIKELY if lone else _LIKELY)
+
+
+def see_survival(engine: Engine, call: Call, habit: Habit, layout: Layout) -> None:
+    """Learn how much of what was sent before still stands in what goes out now."""
+    agent, end = habit.kind[:2], layout.lasting_blocks
+    if end:
+        engine.survival.see_call(agent, call.place.thread.thread_id, layout.chain, end)
+    if layout.system_end:
+        front, new_thread = layout.chain[layout.system_end - 1], call.place.turn == 0
+        engine.survival.see_front(agent, front, new_thread=new_thread)
 
 
 class Casing:
@@ -190,10 +200,11 @@ class Casing:
         if known is not None and known.front == front:
             return known
         engine, habit, at_s = self._engine, self._habit, self._call.arrival.at_s
+        survival, agent = engine.survival, habit.kind[:2]
         outlook = _Outlook(
             front,
-            engine.rhythm.expect(habit.kind, habit.prior, at_s),
-            engine.prefixes.expect(layout, habit.prior, at_s),
+            engine.rhythm.expect(habit.kind, habit.prior, at_s).times(survival.of_calls(agent)),
+            engine.prefixes.expect(layout, habit.prior, at_s).times(survival.of_fronts(agent)),
             engine.prefixes.system_varies(layout),
         )
         self._outlook = outlook

@@ -23,6 +23,7 @@ from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm
+from bursar.view.survival import Survival
 from bursar.view.threads import ThreadIndex
 from bursar.wire.memo import PieceMemo
 
@@ -89,6 +90,7 @@ class Engine:
         layouts: Last prompts, laid out, by the start of their thread; and of an agent's account, by scope.
         rhythm: How soon threads go on.
         prefixes: How often shared prefixes come.
+        survival: How often what was sent still stands at the next call.
         beginnings: What long texts begin with, and where they are split.
         sent: The providers' caches, as what was sent leaves them.
         as_sent: A shadow of them, fed with the traffic as clients made it: what the baseline reads.
@@ -121,6 +123,7 @@ class Engine:
     )
     rhythm: Rhythm = field(default_factory=Rhythm)
     prefixes: SharedPrefixes = field(default_factory=SharedPrefixes)
+    survival: Survival = field(default_factory=Survival)
     beginnings: Beginnings = field(default_factory=Beginnings)
     sent: ProviderCache = field(default_factory=ProviderCache)
     as_sent: ProviderCache = field(default_factory=ProviderCache)

@@ -18,7 +18,7 @@ from bursar.domain.tokens import PER_MILLE
 from bursar.effects import Effect
 from bursar.exchange.cache_options import CACHE_OPTIONS, read_cache_options, with_cache_mode
 from bursar.exchange.call import Call
-from bursar.exchange.casing import ACTING_MODES, Casing, cache_rules, learn
+from bursar.exchange.casing import ACTING_MODES, Casing, cache_rules, learn, see_survival
 from bursar.exchange.engine import Engine
 from bursar.exchange.history import Condensed, condense
 from bursar.exchange.holding import Hold
@@ -94,6 +94,7 @@ def make_plan(engine: Engine, call: Call, hold: Hold) -> Generator[Effect, Any, 
     case = Casing(engine, call, rules, options, habit)
     content = yield from _prepare(engine, call, came, case, hold)
     version, faults = content.version, content.faults
+    see_survival(engine, call, habit, version.layout)
     decisions, more_faults = case.decide(version)
     decisions, faults = content.decisions + decisions, faults + more_faults
     look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)

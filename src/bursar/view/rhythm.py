@@ -29,6 +29,10 @@ class Return(msgspec.Struct, frozen=True, gc=False):
     short: float
     middle: float
 
+    def times(self, share: float) -> "Return":
+        """Return how likely it comes again and something else holds, too."""
+        return self if share == 1.0 else Return(self.short * share, self.middle * share)
+
 
 class Prior(msgspec.Struct, frozen=True, gc=False):
     """What to believe before anything was seen.
