@@ -14,7 +14,7 @@ from served_processes import Served, serving
 
 POLICY = "You answer questions about flights, briefly and politely. " * 200
 QUESTION: Any = [{"role": "user", "content": "May I take a bicycle?"}]
-HEADERS = {"x-bursar-tenant": "acme", "x-bursar-key": "bk-secret"}
+HEADERS = {"x-bursar-tenant": "acme"}
 
 
 @pytest.fixture(scope="module")

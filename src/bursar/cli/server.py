@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from bursar.errors import BadSetting
-from bursar.gateway.gathering import GatheringProtocol
+from bursar.gateway.bounded_heads import BoundedHeads
 
 # Long-lived objects (memos, threads, caches) make full collections slow and useless. With what start-up
 # made frozen and collections rarer, throughput rises by an eighth to a quarter and p99 halves (DESIGN.md).
@@ -60,7 +60,7 @@ def run_server(app: Any, listener: socket.socket, *, grace_s: int) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=GatheringProtocol,
+        http=BoundedHeads,
         ws="none",
         lifespan="on",
         access_log=False,
