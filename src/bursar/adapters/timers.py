@@ -47,16 +47,21 @@ class Timer:
 
     def __init__(self, waiting: "dict[Timer, float]", act: Callable[[], None]) -> None:
         self._waiting = waiting
-        self._act = act
+        self._act: Callable[[], None] | None = act
 
     def cancel(self) -> None:
         """Let it never act; too late once it has."""
         self._waiting.pop(self, None)
+        # Who sets a timer keeps it, and what it does often belongs to who set it. Left in that circle, all of a
+        # call would stay until the garbage collector comes by.
+        self._act = None
 
     def fire(self) -> None:
         """Act, unless it was cancelled or has acted."""
-        if self._waiting.pop(self, None) is not None:
-            self._act()
+        act = self._act
+        self.cancel()
+        if act is not None:
+            act()
 
 
 class Deadline:

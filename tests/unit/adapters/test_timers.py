@@ -1,10 +1,12 @@
 """Coarse timers, and deadlines set by them."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
-from bursar.adapters.timers import CoarseTimers, Deadline
+from bursar.adapters.timers import CoarseTimers, Deadline, Timer
 
 
 async def test_a_timer_acts_once_and_not_early() -> None:
@@ -35,6 +37,33 @@ async def test_a_timer_can_be_set_once_all_have_acted() -> None:
     timers.after(0.0, lambda: acted.append("second"))
     await asyncio.sleep(0.12)
     assert acted == ["first", "second"]
+
+
+class Owner:
+    """Keeps the timer that calls it."""
+
+    def __init__(self, timers: CoarseTimers, seconds: float) -> None:
+        self.timer: Timer = timers.after(seconds, self.act)
+
+    def act(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "acted"])
+async def test_whoever_set_a_timer_is_let_go_without_the_garbage_collector(*, cancelled: bool) -> None:
+    timers = CoarseTimers()
+    gc.disable()
+    try:
+        owner = Owner(timers, 0.0)
+        watched = weakref.ref(owner)
+        if cancelled:
+            owner.timer.cancel()
+        else:
+            await asyncio.sleep(0.12)
+        del owner
+        assert watched() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_deadline_ends_a_wait_as_a_time_out() -> None:
