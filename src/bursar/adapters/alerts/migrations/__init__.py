@@ -1,0 +1,1 @@
+"""Alembic's environment for the alert outbox; `versions` holds the steps, oldest first."""

@@ -1,0 +1,269 @@
+"""Alerts and their deliveries in one SQLite file, which processes share."""
+
+import sqlite3
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy.exc import DBAPIError
+
+from bursar.adapters.alerts import statements as sql
+from bursar.adapters.alerts.rows import alert_of, us
+from bursar.adapters.alerts.schema import OUTBOX
+from bursar.adapters.sqlite.connection import reader_connection, store_failure, writer_connection
+from bursar.adapters.sqlite.migration import check, migrate
+from bursar.domain.alerts import Alert, Message, Outcome
+from bursar.domain.budgets import Step
+from bursar.domain.reservations import Counter
+from bursar.policy.alerts.crossings import Crossing
+
+FILE_NAME = "alerts.db"
+
+
+class Outbox:
+    """Alerts, each once. Thread-safe: every method opens a connection of its own, and blocks for a commit.
+
+    Args:
+        path: The file, at the newest schema.
+
+    Raises, all methods alike:
+        StoreFailed: It could not be read or written; then nothing changed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        """Open the outbox of a data directory, which is made where there is none, and bring it up to date.
+
+        Raises:
+            CorruptStore: Its file is damaged, or is none of ours; it is left untouched.
+            StoreFailed: It cannot be written, or a newer Bursar wrote it.
+        """
+        path = data_dir / FILE_NAME
+        with _failing(path):
+            data_dir.mkdir(parents=True, exist_ok=True)
+            migrate(OUTBOX, path)
+        return cls(path)
+
+    @classmethod
+    def open_existing(cls, data_dir: Path) -> Self | None:
+        """Open the outbox of a data directory as it is; None where there is none.
+
+        Raises:
+            CorruptStore: Its file is damaged, or is none of ours.
+            StoreFailed: It cannot be read, or its schema is not this version's.
+        """
+        path = data_dir / FILE_NAME
+        with _failing(path):
+            if not path.exists():
+                return None
+            with closing(reader_connection(path)) as connection:
+                check(OUTBOX, connection, path)
+        return cls(path)
+
+    def record(
+        self, crossings: Sequence[tuple[Crossing, float]], notifiers: Collection[str], now_s: float
+    ) -> Sequence[int]:
+        """Record crossings: of the steps that are new here, those that are due are to be told.
+
+        Of what one call crossed (`fresh`), the highest is due. Of what others crossed (`missed`) and never
+        recorded, the highest is due, too, unless a higher one is known. All other steps are passed.
+
+        Args:
+            crossings: Each with the time when it was seen.
+            notifiers: Names of those that are set up; whom else a step names cannot be told.
+            now_s: The wall's time.
+
+        Returns:
+            The ids of new alerts that are to be told, or cannot be.
+        """
+        due: list[int] = []
+        with self._writing() as connection:
+            for crossing, at_s in crossings:
+                known = _known(connection, crossing.counter)
+                fresh = [step for step in crossing.fresh if step.at_per_mille not in known]
+                missed = [step for step in crossing.missed if step.at_per_mille not in known]
+                told = {fresh[-1].at_per_mille} if fresh else set[int]()
+                highest = max((*known, *(step.at_per_mille for step in fresh)), default=0)
+                if missed and missed[-1].at_per_mille > highest:
+                    told.add(missed[-1].at_per_mille)
+                for step in (*missed, *fresh):
+                    is_passed = step.at_per_mille not in told
+                    alert_id = _insert(connection, crossing, step, at_s, is_passed=is_passed)
+                    if not is_passed:
+                        _address(connection, alert_id, step, notifiers, now_s)
+                        due.append(alert_id)
+        return due
+
+    def claim(self, notifiers: Collection[str], now_s: float, lease_s: float) -> list[tuple[Alert, str]]:
+        """Lease what is due to be delivered to notifiers, one alert for each of them, the oldest first.
+
+        An attempt counts when it begins, so that one that ends its process counts as well.
+
+        Args:
+            notifiers: Names of those that can be told now.
+            now_s: The wall's time.
+            lease_s: How long nobody else may try.
+
+        Returns:
+            Alerts, each with the notifier that is to be told.
+        """
+        due = self._due(notifiers, now_s)
+        if not due:
+            return []
+        claimed: list[tuple[Alert, str]] = []
+        with self._writing() as connection:
+            for name in due:
+                row = connection.execute(sql.OLDEST_DUE, (us(now_s), us(now_s), name)).fetchone()
+                if row is not None:
+                    connection.execute(sql.LEASE, (us(now_s + lease_s), row[0], name))
+                    claimed.append((_read(connection, row[0]), name))
+        return claimed
+
+    def renew(self, alert_id: int, notifier: str, until_s: float) -> None:
+        """Lease a delivery for longer."""
+        with self._writing() as connection:
+            connection.execute(sql.RENEW, (us(until_s), alert_id, notifier))
+
+    def write(self, alert_id: int, message: Message) -> None:
+        """Keep what is told of an alert, so that it is the same to everybody and at every attempt."""
+        with self._writing() as connection:
+            connection.execute(sql.WRITE, (message.title, message.body, alert_id))
+
+    def delivered(self, alert_id: int, notifier: str, now_s: float) -> None:
+        """Record that a notifier took the message."""
+        with self._writing() as connection:
+            connection.execute(sql.DELIVERED, (us(now_s), alert_id, notifier))
+
+    def failed(self, alert_id: int, notifier: str, error: str, now_s: float) -> None:
+        """Record that a notifier never took the message, and is not tried again."""
+        with self._writing() as connection:
+            connection.execute(sql.FAILED, (error, us(now_s), alert_id, notifier))
+
+    def postpone(self, alert_id: int, notifier: str, error: str, due_at_s: float) -> None:
+        """Record that an attempt failed, and when the next one is due."""
+        with self._writing() as connection:
+            connection.execute(sql.POSTPONED, (error, us(due_at_s), alert_id, notifier))
+
+    def list(self, limit: int | None = None) -> Sequence[Alert]:
+        """Return alerts, the newest first."""
+        with self._reading() as connection:
+            ids = connection.execute(sql.NEWEST, (-1 if limit is None else limit,)).fetchall()
+            return [_read(connection, alert_id) for (alert_id,) in ids]
+
+    def find(self, counter: Counter, at_per_mille: int) -> Alert | None:
+        """Return the alert of a threshold in a window; None where there is none."""
+        with self._reading() as connection:
+            row = connection.execute(sql.FIND, (*_cells(counter), at_per_mille)).fetchone()
+            return None if row is None else _read(connection, row[0])
+
+    def acknowledge(self, alert_id: int, by: str, now_s: float) -> tuple[Alert, bool] | None:
+        """Record that a person took note of an alert, so that nobody is told of it any more.
+
+        Returns:
+            The alert, and whether this was the first time; None where there is no such alert.
+        """
+        with self._writing() as connection:
+            if connection.execute(sql.ALERT, (alert_id,)).fetchone() is None:
+                return None
+            done = connection.execute(sql.ACKNOWLEDGE, (us(now_s), by, alert_id))
+            connection.execute(sql.END_PENDING, (us(now_s), alert_id))
+            return _read(connection, alert_id), done.rowcount > 0
+
+    def forget(self, before_s: float) -> int:
+        """Forget alerts whose windows ended before a moment, and of whom nobody is still to be told.
+
+        Returns:
+            How many those were.
+        """
+        with self._writing() as connection:
+            old = [row[0] for row in connection.execute(sql.OLD, (int(before_s),))]
+            connection.executemany(sql.FORGET_DELIVERIES, [(each,) for each in old])
+            connection.executemany(sql.FORGET, [(each,) for each in old])
+            return len(old)
+
+    def _due(self, notifiers: Collection[str], now_s: float) -> list[str]:
+        """Look for what is due without a writer's lock: nearly always there is nothing."""
+        with self._reading() as connection:
+            due = connection.execute(sql.DUE, (us(now_s), us(now_s))).fetchall()
+        return [name for (name,) in due if name in notifiers]
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
+        with _failing(self._path), closing(reader_connection(self._path)) as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Generator[sqlite3.Connection]:
+        with _failing(self._path), closing(writer_connection(self._path)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+
+def _cells(counter: Counter) -> tuple[str, str, str, int]:
+    return counter.scope, counter.unit.value, counter.period.value, counter.start_s
+
+
+def _known(connection: sqlite3.Connection, counter: Counter) -> frozenset[int]:
+    """Return the thresholds of a window that have an alert."""
+    rows = connection.execute(sql.KNOWN, _cells(counter))
+    return frozenset(at_per_mille for (at_per_mille,) in rows)
+
+
+def _insert(
+    connection: sqlite3.Connection, crossing: Crossing, step: Step, at_s: float, *, is_passed: bool
+) -> int:
+    budget = crossing.budget
+    cursor = connection.execute(
+        sql.INSERT,
+        (
+            *_cells(crossing.counter),
+            step.at_per_mille,
+            crossing.counter.end_s,
+            budget.limit,
+            crossing.settled,
+            str(budget.calendar.zone),
+            ",".join(str(action) for action in step.actions),
+            us(at_s),
+            is_passed,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _address(
+    connection: sqlite3.Connection, alert_id: int, step: Step, notifiers: Collection[str], now_s: float
+) -> None:
+    """Say who is to be told of an alert."""
+    for name in dict.fromkeys(action.notifier for action in step.actions if action.notifier):
+        if name in notifiers:
+            cells: tuple[Any, ...] = (alert_id, name, Outcome.PENDING.value, "", us(now_s), None)
+        else:
+            error = f"no notifier {name} was set up; add [notify.{name}] to bursar.toml"
+            cells = (alert_id, name, Outcome.UNDELIVERABLE.value, error, us(now_s), us(now_s))
+        connection.execute(sql.ADDRESS, cells)
+
+
+def _read(connection: sqlite3.Connection, alert_id: int) -> Alert:
+    row = connection.execute(sql.ALERT, (alert_id,))
+    names = [column[0] for column in row.description]
+    deliveries = connection.execute(sql.DELIVERIES, (alert_id,)).fetchall()
+    return alert_of(dict(zip(names, row.fetchone(), strict=True)), deliveries)
+
+
+@contextmanager
+def _failing(path: Path) -> Generator[None]:
+    """Say what an error of the file means."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise store_failure(OUTBOX, path, error) from error
+    except DBAPIError as error:
+        if not isinstance(error.orig, sqlite3.Error):
+            raise
+        raise store_failure(OUTBOX, path, error.orig) from error
