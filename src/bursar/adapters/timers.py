@@ -52,8 +52,8 @@ class Timer:
     def cancel(self) -> None:
         """Let it never act; too late once it has."""
         self._waiting.pop(self, None)
-        # Who sets a timer keeps it, and what it does often belongs to who set it. Left in that circle, all of a
-        # call would stay until the garbage collector comes by.
+        # Who sets a timer keeps it, and what it does often belongs to who set it. Left in that circle, all
+        # of a call would stay until the garbage collector comes by.
         self._act = None
 
     def fire(self) -> None:
