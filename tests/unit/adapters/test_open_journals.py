@@ -14,6 +14,8 @@ def test_what_a_living_process_holds_is_seen_and_its_journal_left_alone(tmp_path
     journal.opened(ONE, 1.0)
     journal.opened(TWO, 2.0)
     journal.closed("one", End.SETTLED, (5,))
+    # What is settled is in the ledger, so its line may wait for the next one.
+    journal.opened(TWO, 3.0)
     assert read_open(tmp_path) == [TWO]
     assert list(recover(tmp_path)) == []
     journal.closed("two", End.SETTLED, (7,))
