@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, sub
 
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import Component, ComponentShare
@@ -37,10 +37,11 @@ _COMPONENTS = (
 )
 _TOOLS, _SYSTEM, _HISTORY, _TOOL_RESULTS, _USER, _OUTPUT = range(len(_COMPONENTS))
 _IN_PROMPT = range(_OUTPUT)
+_NONE_IN_PROMPT = (0,) * _OUTPUT
 _ASSISTANT = Role.ASSISTANT
 
-# A token class, the components that it covers, and how much of it each has.
-_Part = tuple[str, Sequence[int], Sequence[int]]
+# A token class, and how much of it each component of a prompt has.
+_Part = tuple[str, Sequence[int]]
 
 
 class Split:
@@ -123,24 +124,19 @@ def share_components(
     if routing:
         cost_nusd = None if lines is None else total_nusd(lines)
         return {Component.ROUTING: ComponentShare(usage.tokens(), cost_nusd)}
-    parts = _parts_of_prompt(Split(layout), usage)
-    if usage.output:
-        parts.append(("output", (_OUTPUT,), (usage.output,)))
-    if usage.reasoning:
-        parts.append(("reasoning", (_OUTPUT,), (usage.reasoning,)))
     unshared_nusd = {} if lines is None else {line.item: line.cost_nusd for line in lines}
     tokens: tuple[dict[str, int], ...] = ({}, {}, {}, {}, {}, {})
     costs_nusd = [0] * len(_COMPONENTS)
-    for name, covered, counts in parts:
-        cost_nusd = unshared_nusd.pop(name, 0)
-        if len(covered) == 1:
-            tokens[covered[0]][name] = counts[0]
-            costs_nusd[covered[0]] += cost_nusd
-            continue
-        for number, count, share_nusd in zip(covered, counts, _share_cost(cost_nusd, counts), strict=True):
+    for name, counts in _parts_of_prompt(Split(layout), usage):
+        shares_nusd = _share_cost(unshared_nusd.pop(name, 0), counts)
+        for number, count in enumerate(counts):
             if count:
                 tokens[number][name] = count
-                costs_nusd[number] += share_nusd
+                costs_nusd[number] += shares_nusd[number]
+    for name, count in (("output", usage.output), ("reasoning", usage.reasoning)):
+        if count:
+            tokens[_OUTPUT][name] = count
+            costs_nusd[_OUTPUT] += unshared_nusd.pop(name, 0)
     if unshared_nusd:
         # A fee for the provider's own tools belongs to no token.
         costs_nusd[_TOOLS] += sum(unshared_nusd.values())
@@ -169,7 +165,7 @@ def _parts_of_prompt(split: Split, usage: Usage) -> list[_Part]:
     total, prompt_tokens = split.total, sum(in_classes)
     parts: list[_Part] = []
     reported = at = 0
-    before = (0, 0, 0, 0, 0)
+    before = _NONE_IN_PROMPT
     for name, count in zip(_ALONG_PROMPT, in_classes, strict=True):
         if not count:
             continue
@@ -177,16 +173,11 @@ def _parts_of_prompt(split: Split, usage: Usage) -> list[_Part]:
         border = total * reported // prompt_tokens
         if border == at:
             # Too few tokens for our count to see: they belong where the border falls.
-            parts.append((name, (split.at(border),), (count,)))
+            counts = [0] * _OUTPUT
+            counts[split.at(border)] = count
+            parts.append((name, counts))
             continue
         upto = split.upto(border)
-        covered: list[int] = []
-        weights: list[int] = []
-        for number in _IN_PROMPT:
-            weight = upto[number] - before[number]
-            if weight:
-                covered.append(number)
-                weights.append(weight)
-        parts.append((name, covered, share_out(count, weights)))
+        parts.append((name, share_out(count, tuple(map(sub, upto, before)))))
         at, before = border, upto
     return parts
