@@ -16,6 +16,9 @@ PREFIX = "bk_"
 SECRET_CHARS = 43
 """Characters behind the prefix: 256 bits in URL-safe Base64 without padding."""
 
+SECRETS_MAX = 8
+"""Secrets of one key that are remembered; whatever was replaced by more than that ends at once."""
+
 _KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{SECRET_CHARS}}}")
 
 # Whatever begins like this is a key, or most of one. It begins a word: a provider's key is random text too,
@@ -97,8 +100,8 @@ class VirtualKey(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
             Secret(old.digest, end_s if old.until_s is None else min(end_s, old.until_s))
             for old in self.secrets
         )
-        secrets = (Secret(digest), *(old for old in others if old.until_s is None or old.until_s > at_s))
-        return msgspec.structs.replace(self, secrets=secrets)
+        # Whoever still sends one that has ended is told so.
+        return msgspec.structs.replace(self, secrets=(Secret(digest), *others)[:SECRETS_MAX])
 
     def revoked(self, at_s: float) -> "VirtualKey":
         """Return it as one that opens nothing any more."""

@@ -1,7 +1,7 @@
 import pytest
 
 from bursar.adapters.key_secrets import new_key, new_key_id
-from bursar.domain.keys import Secret, digest_of, holds_key, is_key
+from bursar.domain.keys import SECRETS_MAX, Secret, digest_of, holds_key, is_key
 from key_cases import made
 
 
@@ -46,4 +46,13 @@ def test_a_rotated_key_keeps_its_name_and_its_former_secret_for_a_while() -> Non
     assert once.secrets == (Secret(digest_of("b")), Secret(digest_of("a"), 2_060.0))
     twice = once.rotated(digest_of("c"), 2_010.0, 3_600.0)
     assert [secret.until_s for secret in twice.secrets] == [None, 5_610.0, 2_060.0]
-    assert once.rotated(digest_of("c"), 2_060.0, 0.0).secrets == (Secret(digest_of("c")),)
+    at_once = once.rotated(digest_of("c"), 2_010.0, 0.0)
+    assert [secret.until_s for secret in at_once.secrets] == [None, 2_010.0, 2_010.0]
+
+
+def test_a_key_that_is_rotated_for_ever_stays_small() -> None:
+    key = made("a")
+    for number in range(100):
+        key = key.rotated(digest_of(str(number)), float(number), 1_000.0)
+    assert len(key.secrets) == SECRETS_MAX
+    assert key.secrets[0] == Secret(digest_of("99"))
