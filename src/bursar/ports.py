@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
+from bursar.domain.alerts import Message, Rejected
 from bursar.domain.ledger import Entry
 from bursar.domain.reservations import Counter, End, Ended, Exceeded, Held, Level, Reservation, Throttled
 from bursar.policy.response_cache import CacheUse
@@ -351,4 +352,12 @@ class AdminStore(Protocol):
             limit: How many at most.
             before_version: Only earlier ones than this; None for the latest.
         """
+        ...
+
+
+class Notifier(Protocol):
+    """Tells somebody something. Its methods block, for as long as it takes to give up; thread-safe."""
+
+    def send(self, message: Message) -> Rejected | None:
+        """Send a message. Returns None once it was taken, else why it was not. It never fails otherwise."""
         ...

@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from bursar.domain.reservations import Ended, Exceeded, Held, Reservation, Throttled
+from bursar.domain.reservations import Ended, Exceeded, Held, Level, Reservation, Throttled
 from bursar.effects import Extend, Reserve, Settle
 from bursar.errors import StoreFailed
 from bursar.ports import BudgetStore, Clock, HoldJournal
@@ -30,6 +30,9 @@ Presume = Callable[[Reservation], Awaitable[Sequence[int] | None]]
 """Says what a call took that was left behind: its amounts, as for `BudgetStore.settle`, where the ledger has
 it. Where it has not, records it there as having taken all that was held, and returns None."""
 
+Observe = Callable[[Reservation, Sequence[int], Sequence[Level]], None]
+"""Learns what a call took of each demand's counter, and how these stand then. It never fails or waits."""
+
 
 class Holdings:
     """All that the calls of one process hold.
@@ -39,6 +42,9 @@ class Holdings:
         clock: The time.
         presume: What is made of reservations that were left behind.
         journal: Where what is held is written down; None where the store itself outlives this process.
+
+    Attributes:
+        observe: Told of everything that settles; None where nobody is.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Holdings:
         self._open: dict[str, Reservation] = {}
         self._kept: dict[str, Settle | Reservation] = {}
         self._trying: asyncio.Task[None] | None = None
+        self.observe: Observe | None = None
 
     @property
     def open(self) -> int:
@@ -176,6 +183,8 @@ class Holdings:
             ended = await self._store.release(reservation, self._clock.now())
         else:
             ended = await self._store.settle(reservation, amounts, self._clock.now())
+            if self.observe is not None:
+                self.observe(reservation, amounts, ended.levels)
         if self._journal is not None and effect.recorded:
             self._journal.closed(reservation.reservation_id, ended.end, amounts or ())
         return ended

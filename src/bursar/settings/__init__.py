@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from bursar.errors import BadSetting
 from bursar.settings.agents import AgentSection, Layer, Layers, PrefixCache
 from bursar.settings.budgets import BudgetEntries, BudgetEntry
+from bursar.settings.notify import NotifySection
 from bursar.settings.prices import PriceSection
 from bursar.settings.sections import Section
 from bursar.settings.values import AgentLabel, Label, PositiveUsd, Share
@@ -154,6 +155,7 @@ class Settings(Section):
         tenants: for a tenant's agents,
         agents: and for an agent, or a tenant's agent (`"TENANT/NAME"`).
         budgets: What scopes may take.
+        notify: Whom ladders tell, by name.
         unpriced_worst_case_usd: What a call to a model without a price is taken to cost at most, in
             nanodollars, where such calls are admitted; absent: wherever a budget limits money, they are
             refused.
@@ -174,6 +176,7 @@ class Settings(Section):
     prefix_cache: PrefixCache = PrefixCache()
     prices: PriceSection = Field(default_factory=PriceSection)
     budgets: BudgetEntries = ()
+    notify: dict[Label, NotifySection] = Field(default_factory=dict)
     unpriced_worst_case_usd: PositiveUsd | None = None
     count_margin: Share = 100
 
@@ -263,7 +266,7 @@ def _describe(problem: dict[str, Any]) -> str:
     location: tuple[str | int, ...] = problem["loc"]
     # Where a key itself is wrong, pydantic says so behind it.
     key = ".".join(str(part) for part in location if part != "[key]")
-    if problem["type"] in {"history", "layers", "budget"}:
+    if problem["type"] in {"history", "layers", "budget", "notify"}:
         # Keys that contradict each other: the message names them, and the table as a whole says no more.
         return f"{key}: {problem['msg']}" if key else problem["msg"]
     if problem["type"] != "extra_forbidden":

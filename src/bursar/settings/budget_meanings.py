@@ -1,6 +1,6 @@
 """What budgets do, in words for the operator, and what is probably not meant in them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC
 
 from bursar.domain.budgets import ActionKind, Budget
@@ -9,6 +9,8 @@ from bursar.domain.reservations import Period, Unit
 from bursar.policy.budgets.amount_texts import percent, spoken_limit
 from bursar.settings import Settings
 from bursar.settings.budgets import BudgetEntry
+from bursar.settings.explaining import as_key
+from bursar.settings.notify import unknown_notifiers
 
 _BY_MIDNIGHT = frozenset({Period.DAY, Period.WEEK, Period.MONTH})
 _REFUSALS = frozenset({ActionKind.REFUSE, ActionKind.REFUSE_NEW})
@@ -49,7 +51,7 @@ def _refusal(budget: Budget) -> str:
 def doubts_about_budgets(settings: Settings) -> Iterator[Doubt]:
     """Yield what in the budgets does nothing, or not what it says."""
     for number, entry in enumerate(settings.budgets):
-        yield from _about_entry(f"budgets.{number}", entry)
+        yield from _about_entry(f"budgets.{number}", entry, settings.notify)
     limits_money = any(entry.limit_usd is not None for entry in settings.budgets)
     admits = settings.unpriced == "admit"
     if settings.unpriced_worst_case_usd is not None and not admits:
@@ -66,17 +68,17 @@ def doubts_about_budgets(settings: Settings) -> Iterator[Doubt]:
         )
 
 
-def _about_entry(place: str, entry: BudgetEntry) -> Iterator[Doubt]:
+def _about_entry(place: str, entry: BudgetEntry, notifiers: Collection[str]) -> Iterator[Doubt]:
     for budget in entry.budgets():
         steps = budget.ladder
-        names = [action.notifier for step in steps for action in step.actions if action.notifier]
+        names = list(unknown_notifiers((budget,), notifiers))
         if names:
             by_default = " that it has by default" if entry.ladder is None else ""
-            listed = ", ".join(dict.fromkeys(names))
+            tables = " and ".join(f"[notify.{as_key(name)}]" for name in names)
             yield (
                 f"{place}.ladder",
-                f"nobody is told at the steps{by_default}: no such notifier is set up ({listed})",
-                "",
+                f"nobody is told at the steps{by_default}: no such notifier is set up ({', '.join(names)})",
+                f"add {tables}",
             )
         if entry.grace is not None and not any(step.does(ActionKind.REFUSE_NEW) for step in steps):
             yield f"{place}.grace", "does nothing without a step that says refuse_new", "remove it"

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from bursar.gateway.hosts import LOOPBACK_NAMES, Hosts
 from bursar.settings import Provider, Server, Settings, Storage, base_url
 from bursar.settings.budgets import budgets_of
 from bursar.wiring.admin import AdminWatch, Counting
+from bursar.wiring.alerts import Alerts, build_notifier
 from bursar.wiring.budgets import Ledgers, build_holdings
 from bursar.wiring.caps import CapRaiser
 from bursar.wiring.engine import build_engine, providers_of
@@ -64,7 +66,10 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     resources.enter_context(closing(content))
     resources.push_async_callback(retained.close)
     engine = build_engine(settings)
+    alerts = Alerts(settings, engine, ledger, clock)
+    alerts.close_with(resources)
     held = build_holdings(settings.storage, engine, clock, Ledgers(ledger, retained), resources)
+    held.holdings.observe = alerts.recorder.observe
     resources.push_async_callback(upstream.close)
     counting = Counting(held.store, ledger, clock, is_shared=held.is_shared)
     watch = AdminWatch(engine, admin, budgets_of(settings.budgets), counting, clock, guard)
@@ -112,6 +117,8 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 held.holdings.keep_renewing,
                 held.holdings.keep_sweeping,
                 watch.keep_looking,
+                alerts.recorder.keep_recording,
+                alerts.deliverer.keep_delivering,
             ),
         ),
     )
@@ -125,6 +132,7 @@ def find_obstacles(settings: Settings) -> list[BadSetting]:
         lambda: _admin_key(settings.server),
         lambda: _check_exposure(settings),
         lambda: _content_options(settings.storage),
+        *(partial(build_notifier, name, section) for name, section in settings.notify.items()),
     )
     for check in checks:
         try:

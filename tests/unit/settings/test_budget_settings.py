@@ -245,6 +245,8 @@ def test_a_notifier_that_nobody_set_up_is_doubted() -> None:
     assert doubt == "budgets.0.ladder: nobody is told at the steps: no such notifier is set up (slack)"
     (doubt,) = doubts(budgets=[{"scope": "organisation", "limit_usd": 5, "window": "month"}])
     assert "(admin, slack, oncall)" in doubt
+    slack = {"slack": {"url_env": "SLACK"}}
+    assert doubts(budgets=[{**DAILY, "ladder": ladder}], notify=slack) == []
 
 
 def test_what_does_nothing_is_doubted() -> None:

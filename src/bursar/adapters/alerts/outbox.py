@@ -148,7 +148,7 @@ class Outbox:
         with self._writing() as connection:
             connection.execute(sql.POSTPONED, (error, us(due_at_s), alert_id, notifier))
 
-    def list(self, limit: int | None = None) -> Sequence[Alert]:
+    def newest(self, limit: int | None = None) -> Sequence[Alert]:
         """Return alerts, the newest first."""
         with self._reading() as connection:
             ids = connection.execute(sql.NEWEST, (-1 if limit is None else limit,)).fetchall()

@@ -56,8 +56,7 @@ class Settled:
     unknown_calls: int
 
 
-# Of each kind: its columns in the ledger, the tenant's before the name's.
-_COLUMNS: Mapping[ScopeKind, tuple[str, ...]] = {
+SCOPE_COLUMNS: Mapping[ScopeKind, tuple[str, ...]] = {
     ScopeKind.ORGANISATION: (),
     ScopeKind.TENANT: ("tenant",),
     ScopeKind.AGENT: ("tenant", "agent"),
@@ -65,6 +64,8 @@ _COLUMNS: Mapping[ScopeKind, tuple[str, ...]] = {
     ScopeKind.CONVERSATION: ("tenant", "conversation"),
     ScopeKind.USER: ("tenant", "user"),
 }
+"""Of each kind: its columns in the ledger, the tenant's before the name's."""
+
 _ROLLED_UP = frozenset((ScopeKind.ORGANISATION, ScopeKind.TENANT, ScopeKind.AGENT))
 
 
@@ -94,7 +95,7 @@ def _scope(kind: ScopeKind, names: tuple[Any, ...]) -> str:
 
 def _statement(window: CountedWindow) -> Any:
     parts = _parts(window).subquery()
-    keys = [parts.c[name] for name in _COLUMNS[window.kind]]
+    keys = [parts.c[name] for name in SCOPE_COLUMNS[window.kind]]
     amount, unknown = func.sum(parts.c.amount), func.sum(parts.c.unknown_calls)
     statement = select(*keys, amount, unknown).having(or_(amount != 0, unknown != 0))
     return statement.group_by(*keys) if keys else statement
@@ -108,7 +109,7 @@ def _parts(window: CountedWindow) -> Any:
     summed = window.unit in {Unit.NUSD, Unit.TOKENS}
     if not summed or window.kind not in _ROLLED_UP or first_hour >= end_hour:
         return _entry_parts(window, _between(since_us, until_us))
-    names = [rollups.c[name] for name in _COLUMNS[window.kind]]
+    names = [rollups.c[name] for name in SCOPE_COLUMNS[window.kind]]
     amount = rollups.c.cost_nusd if window.unit is Unit.NUSD else _tokens(rollups.c)
     whole = select(*names, amount.label("amount"), rollups.c.unknown_calls.label("unknown_calls")).where(
         rollups.c.hour >= first_hour, rollups.c.hour < end_hour
@@ -118,16 +119,16 @@ def _parts(window: CountedWindow) -> Any:
 
 
 def _entry_parts(window: CountedWindow, condition: ColumnElement[bool]) -> Any:
-    names = [entries.c[name] for name in _COLUMNS[window.kind]]
+    names = [entries.c[name] for name in SCOPE_COLUMNS[window.kind]]
     unknown = case((entries.c.cost_nusd.is_(None), 1), else_=0)
-    parts = select(*names, _amount(window.unit).label("amount"), unknown.label("unknown_calls"))
+    parts = select(*names, amount_of(window.unit).label("amount"), unknown.label("unknown_calls"))
     if window.kind not in _ROLLED_UP:
         # A call without a key, a user or a conversation falls under no such scope.
         condition = and_(condition, names[-1] != "")
     return parts.where(condition)
 
 
-def _amount(unit: Unit) -> ColumnElement[int]:
+def amount_of(unit: Unit) -> ColumnElement[int]:
     """Return what one entry adds to a counter of a unit."""
     if unit is Unit.NUSD:
         return func.coalesce(entries.c.cost_nusd, 0)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from bursar.adapters.ledger.drivers import DriverKind, read_amount, read_drivers
 from bursar.adapters.ledger.holdout import read_comparison
 from bursar.adapters.ledger.queries import Span, read_report
 from bursar.adapters.ledger.rows import at_us, entry_of
@@ -22,7 +23,8 @@ from bursar.adapters.sqlite.connection import reader_connection, store_failure, 
 from bursar.adapters.sqlite.migration import check, migrate
 from bursar.domain.ledger import Entry
 from bursar.domain.report import Report, ReportKey
-from bursar.domain.reservations import Counter
+from bursar.domain.reservations import Counter, Unit
+from bursar.domain.scopes import Scope
 from bursar.errors import CallerMistake
 
 FILE_NAME = "ledger.db"
@@ -96,6 +98,26 @@ class LedgerReader:
         """
         with self._reading() as connection:
             return read_settled(connection, windows)
+
+    def drivers(
+        self, scope: Scope, unit: Unit, since_s: float, until_s: float, most: int
+    ) -> dict[DriverKind, Sequence[tuple[str, int]]]:
+        """Say what took most of what a scope took in a span of time, by each kind; see `read_drivers`.
+
+        Raises:
+            StoreFailed: The ledger could not be read.
+        """
+        with self._reading() as connection:
+            return read_drivers(connection, scope, unit, _span(since_s, until_s), most)
+
+    def amount(self, scope: Scope, unit: Unit, since_s: float, until_s: float) -> int:
+        """Return what a scope took in a span of time, as far as it is known.
+
+        Raises:
+            StoreFailed: The ledger could not be read.
+        """
+        with self._reading() as connection:
+            return read_amount(connection, scope, unit, _span(since_s, until_s))
 
     @contextmanager
     def _reading(self) -> Generator[Connection]:

@@ -78,16 +78,13 @@ class CrossingWatch:
             (budget.pattern.kind, budget.unit, budget.period) for budget in self._steps
         )
         self._due = BoundedDict[Counter, int](_COUNTERS_MAX)
+        # Whether nobody is ever told of anything.
+        self.is_idle = not self._steps
 
     @property
     def budgets(self) -> Sequence[Budget]:
         """The budgets with steps at which somebody is told."""
         return tuple(self._steps)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody is ever told of anything."""
-        return not self._steps
 
     def look(self, reservation: Reservation, amounts: Sequence[int], levels: Sequence[Level]) -> bool:
         """Look at what a call has settled.

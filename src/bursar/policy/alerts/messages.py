@@ -90,10 +90,10 @@ def sample_message(notifier: str) -> Message:
     )
 
 
-def one_line(name: str) -> str:
-    """Return a name as it may stand in a line: callers choose names, and could write lines of their own."""
-    printable = "".join(char if char.isprintable() else "?" for char in name)
-    return printable if len(printable) <= _NAME_CHARS_MAX else f"{printable[: _NAME_CHARS_MAX - 1]}…"
+def one_line(text: str, chars_max: int = _NAME_CHARS_MAX) -> str:
+    """Return a text as it may stand in a line: callers choose names, and could write lines of their own."""
+    printable = "".join(char if char.isprintable() else "?" for char in text)
+    return printable if len(printable) <= chars_max else f"{printable[: chars_max - 1]}…"
 
 
 def _said(unit: Unit, amount: int) -> str:
