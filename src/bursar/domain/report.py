@@ -21,6 +21,7 @@ from bursar.domain.usage import PROMPT_CLASSES, TokenClass
 
 # Made once: tallies are made for every commit, and to walk an enum costs more than all their sums.
 _CLASS_NAMES = tuple(c.value for c in TokenClass)
+_counts_by_class = attrgetter(*_CLASS_NAMES)
 _NO_TOKENS = dict.fromkeys(_CLASS_NAMES, 0)
 _NO_TECHNIQUES = dict.fromkeys(Technique, 0)
 _NO_COMPONENTS = dict.fromkeys(Component, 0)
@@ -78,9 +79,10 @@ class Tally:
         self.calls += 1
         self._add_amounts(entry)
         if entry.usage is not None:
-            usage, tokens = entry.usage, self.tokens
-            for name in _CLASS_NAMES:
-                tokens[name] += getattr(usage, name)
+            tokens = self.tokens
+            for name, count in zip(_CLASS_NAMES, _counts_by_class(entry.usage), strict=True):
+                if count:
+                    tokens[name] += count
         for technique, share_nusd in entry.shares.items():
             self.techniques[technique] += share_nusd
         for technique, share_nusd in entry.would_save.items():
