@@ -13,13 +13,16 @@ import msgspec
 PREFIX = "bk_"
 """Begins every virtual key, so that one is recognised wherever it stands by mistake."""
 
-SECRET_CHARS = 43
+_SECRET_CHARS = 43
 """Characters behind the prefix: 256 bits in URL-safe Base64 without padding."""
+
+KEY_CHARS = len(PREFIX) + _SECRET_CHARS
+"""Characters of a whole key."""
 
 SECRETS_MAX = 8
 """Secrets of one key that are remembered; whatever was replaced by more than that ends at once."""
 
-_KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{SECRET_CHARS}}}")
+_KEY = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{_SECRET_CHARS}}}")
 
 # Whatever begins like this is a key, or most of one. It begins a word: a provider's key is random text too,
 # and may well hold the prefix.

@@ -116,7 +116,7 @@ class Guard:
         Returns:
             What the key grants; None where none is needed and none was sent.
         """
-        if _stands_in(scope["path"]) or _stands_in(scope["query_string"].decode("latin-1")):
+        if self._stands_in(scope["path"]) or self._stands_in(scope["query_string"].decode("latin-1")):
             return _IN_URL
         offered = _take_keys(headers)
         if not offered:
@@ -133,7 +133,7 @@ class Guard:
                 f"([providers.{door.upstream}] api_key_env); send the virtual key in {OWN_HEADER}, and the "
                 f"provider's in {header}"
             )
-        return _refuse_role(grant, door) or _refuse_misplaced(headers) or _pin(grant, headers) or grant
+        return _refuse_role(grant, door) or self._refuse_misplaced(headers) or _pin(grant, headers) or grant
 
     def _admit_keyless(self, door: Door, headers: Mapping[str, str]) -> Grant | Fault | None:
         if door.upstream is None and self._is_token(_bearer(headers.get("authorization", ""))):
@@ -143,7 +143,7 @@ class Guard:
         is_needed = bool(self.ring) if self.require_key is None else self.require_key
         if is_needed:
             return _MISSING
-        return _refuse_misplaced(headers) if self.ring else None
+        return self._refuse_misplaced(headers) if self.ring else None
 
     def _find(self, key: str, door: Door, now_s: float) -> Grant | Fault:
         if not is_key(key):
@@ -161,6 +161,27 @@ class Guard:
         return token is not None and hmac.compare_digest(
             text.encode("latin-1", "replace"), token.encode("utf-8", "replace")
         )
+
+    def _stands_in(self, text: str) -> bool:
+        """Whether a key stands in a part of a URL, encoded or not, or what is named as one."""
+        for _ in range(_DECODINGS):
+            if self._holds_key(text) or OWN_HEADER in text:
+                return True
+            if "%" not in text:
+                return False
+            text = unquote(text)
+        return False
+
+    def _refuse_misplaced(self, headers: Mapping[str, str]) -> Fault | None:
+        """Refuse a key in a header from which it would go upstream."""
+        for name, value in headers.items():
+            if KEY_PREFIX in value and self._holds_key(value):
+                shown = name[:_NAME_CHARS_MAX]
+                return _unauthorised(f"a virtual key stands in {shown}; send it in {OWN_HEADER}")
+        return None
+
+    def _holds_key(self, text: str) -> bool:
+        return KEY_PREFIX in text and (holds_key(text) or self.ring.holds_any_in(text))
 
 
 def _take_keys(headers: MutableMapping[str, str]) -> dict[str, str]:
@@ -182,25 +203,6 @@ def _take_keys(headers: MutableMapping[str, str]) -> dict[str, str]:
 def _bearer(value: str) -> str:
     scheme, _, token = value.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _stands_in(text: str) -> bool:
-    """Whether a key stands in a part of a URL, encoded or not, or what is named as one."""
-    for _ in range(_DECODINGS):
-        if holds_key(text) or OWN_HEADER in text:
-            return True
-        if "%" not in text:
-            return False
-        text = unquote(text)
-    return False
-
-
-def _refuse_misplaced(headers: Mapping[str, str]) -> Fault | None:
-    """Refuse a key in a header from which it would go upstream."""
-    for name, value in headers.items():
-        if KEY_PREFIX in value and holds_key(value):
-            return _unauthorised(f"a virtual key stands in {name[:_NAME_CHARS_MAX]}; send it in {OWN_HEADER}")
-    return None
 
 
 def _refuse_role(grant: Grant, door: Door) -> Fault | None:

@@ -8,8 +8,10 @@ from enum import Enum, auto
 import msgspec
 
 from bursar.domain.admin import AdminItem, AdminState, ItemKind
-from bursar.domain.keys import Rights, VirtualKey, digest_of
+from bursar.domain.keys import KEY_CHARS, PREFIX, Rights, VirtualKey, digest_of
 from bursar.errors import StoreFailed
+
+_LOOKED_AT_MAX = 20
 
 _DECODER = msgspec.json.Decoder(VirtualKey)
 
@@ -89,6 +91,20 @@ class KeyRing:
         if lock is None or not hmac.compare_digest(lock.digest, digest) or now_s < lock.from_s:
             return Denial.UNKNOWN
         return lock.grant if now_s < lock.until_s else lock.denial
+
+    def holds_any_in(self, text: str) -> bool:
+        """Whether a key of this ring stands in a text, be it within a longer word.
+
+        Text that holds more than a few things like keys is no text that anybody has to send.
+        """
+        at = text.find(PREFIX)
+        for _ in range(_LOOKED_AT_MAX):
+            if at < 0:
+                return False
+            if digest_of(text[at : at + KEY_CHARS]) in self._locks:
+                return True
+            at = text.find(PREFIX, at + 1)
+        return True
 
     @property
     def digests(self) -> Collection[str]:

@@ -79,3 +79,20 @@ def test_a_key_that_cannot_be_read_is_not_passed_over(content: str | None) -> No
     item = AdminItem(ItemKind.KEY, "k", content, 1.0, "ann")
     with pytest.raises(StoreFailed, match="key 'k' cannot be read"):
         read_keys(AdminState(1, {ItemKind.KEY: {"k": item}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("x{key}y", True),
+        ("bk_bk_{key}", True),
+        ("{key}", True),
+        ("bk_", False),
+        ("", False),
+        ("bk_" * 21, True),
+    ],
+)
+def test_a_key_of_the_ring_is_seen_within_other_text(text: str, held: bool) -> None:
+    secret, ring = ring_with()
+    assert ring.holds_any_in(text.format(key=secret)) == held
+    assert KeyRing().holds_any_in(text.format(key=secret)) == (text == "bk_" * 21)
