@@ -74,7 +74,8 @@ def show(
     shown = states if every else fullest(states, _ROWS_OF_PATTERN_MAX)
     stops = overview.counts.stops
     if as_json:
-        print_json({"rows": [state.as_object() for state in shown], "stops": stops_object(stops)})
+        rows = [{**state.as_object(), "alert_state": state.alert_state} for state in shown]
+        print_json({"rows": rows, "stops": stops_object(stops)})
     else:
         show_states(console(), shown, stops, left_out=len(states) - len(shown))
 

@@ -66,6 +66,7 @@ def _cells(state: BudgetState) -> list[str]:
     unit, level, limit = state.budget.unit, state.level, state.budget.limit
     alert = state.alert
     reached = "" if alert is None else f"{alert.at_per_mille / 10:g} %"
+    told = state.alert_state or ""
     return [
         state.counter.scope,
         state.budget.period.value,
@@ -74,7 +75,7 @@ def _cells(state: BudgetState) -> list[str]:
         _amount(unit, level.held, limit) if level.held else UNKNOWN,
         state.usage_pct,
         UNKNOWN if state.forecast is None else _amount(unit, state.forecast, limit),
-        " ".join(part for part in (reached, "blocked" if state.is_blocked else "") if part) or UNKNOWN,
+        " ".join(part for part in (reached, told, "blocked" if state.is_blocked else "") if part) or UNKNOWN,
         state.resets_at or "never",
     ]
 

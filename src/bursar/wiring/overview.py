@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from bursar.adapters.admin.sqlite import SqliteAdmin
+from bursar.adapters.alerts.outbox import Outbox
 from bursar.adapters.budget_journal import read_open
 from bursar.adapters.budgets_rebuild import Drift, find_drift, open_windows
 from bursar.adapters.ledger.settled import CountedWindow
@@ -87,8 +88,9 @@ class Overview:
         else:
             levels = [Level(settled.get(counter, 0), held.get(counter, 0)) for counter in counters]
         states = states_of(budgets, levels, self.counts.stops.keys(), self._now_s)
+        outbox = Outbox.open_existing(self._data_dir)
         return [
-            state
+            _with_alert(state, outbox)
             for state, (budget, scope, _) in zip(states, budgets, strict=True)
             if _says_something(state, budget) or scope == asked
         ]
@@ -164,6 +166,14 @@ class Overview:
 def _window(budget: Budget, now_s: float) -> CountedWindow:
     window = budget.calendar.window(budget.period, now_s)
     return CountedWindow(budget.pattern.kind, budget.unit, budget.period, *window)
+
+
+def _with_alert(state: BudgetState, outbox: Outbox | None) -> BudgetState:
+    """Add what became of telling people of the highest step that was reached."""
+    if state.alert is None or outbox is None:
+        return state
+    alert = outbox.find(state.counter, state.alert.at_per_mille)
+    return state if alert is None else msgspec.structs.replace(state, alert_state=alert.state)
 
 
 def _says_something(state: BudgetState, budget: Budget) -> bool:

@@ -91,6 +91,7 @@ def test_a_budget_shows_what_the_ledger_says_was_used(run: Run) -> None:
         "blocked": False,
         "resets_at": None,
         "forecast": None,
+        "alert_state": None,
     }
 
 

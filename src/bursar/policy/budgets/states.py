@@ -30,6 +30,8 @@ class BudgetState(msgspec.Struct, frozen=True):
         resets_at: When its window ends, RFC 3339; None for never.
         forecast: What will have been settled at the window's end if it goes on as it did since its start;
             None where the window has no end, or has hardly begun.
+        alert_state: What became of telling people of the highest step reached, as `Alert.state` has it; None
+            where nobody was to be told, or that is not known here.
     """
 
     counter: Counter
@@ -39,6 +41,7 @@ class BudgetState(msgspec.Struct, frozen=True):
     is_blocked: bool
     resets_at: str | None
     forecast: int | None
+    alert_state: str | None = None
 
     @property
     def usage_pct(self) -> str:
