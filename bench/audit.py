@@ -29,7 +29,7 @@ class Spent:
 
     Attributes:
         total_nusd: All of it.
-        over_nusd: What it is over the limits, of all scopes together.
+        over_nusd: What it is over the limits, of all scopes together, beyond what estimates leave open.
         fullest: Of each kind of scope, what the fullest has spent of its limit, in thousandths.
         charged_twice: Operation ids that were billed more than once.
     """
@@ -59,17 +59,23 @@ class Books:
     beyond_nusd: int
 
 
-def read_bill(url: str, limits_nusd: Mapping[str, int], grace_per_mille: int) -> Spent:
-    """Read the bill of a provider double, whose calls tell their conversations."""
+def read_bill(url: str, data: Path, limits_nusd: Mapping[str, int], grace_per_mille: int) -> Spent:
+    """Read the bill of a provider double, whose calls tell their conversations.
+
+    What the ledger's estimates leave open, of streams that were cut or left, is not taken for overspent:
+    no provider says what those cost.
+    """
     rows = read_rows(url)
+    open_nusd = _left_open(data)
     spent_nusd: Counter[tuple[str, str]] = Counter()
     for row in rows:
         for kind, scope in scopes_of(row["conversation"]).items():
             spent_nusd[kind, scope] += row["nusd"]
     over_nusd, fullest = 0, dict.fromkeys(limits_nusd, 0)
-    for (kind, _), nusd in spent_nusd.items():
+    for (kind, scope), nusd in spent_nusd.items():
         limit_nusd = limits_nusd[kind]
-        over_nusd += max(0, nusd - limit_nusd * (PER_MILLE + grace_per_mille) // PER_MILLE)
+        most_nusd = limit_nusd * (PER_MILLE + grace_per_mille) // PER_MILLE + open_nusd[kind, scope]
+        over_nusd += max(0, nusd - most_nusd)
         fullest[kind] = max(fullest[kind], nusd * PER_MILLE // limit_nusd)
     times = Counter(row["operation_id"] for row in rows if row["nusd"])
     return Spent(
@@ -78,6 +84,16 @@ def read_bill(url: str, limits_nusd: Mapping[str, int], grace_per_mille: int) ->
         fullest=fullest,
         charged_twice=sum(count > 1 for count in times.values()),
     )
+
+
+def _left_open(data: Path) -> Counter[tuple[str, str]]:
+    """Return by how much each scope's calls may have cost more than the ledger estimates."""
+    left: Counter[tuple[str, str]] = Counter()
+    for entry in LedgerReader.open(data).entries():
+        if entry.cost_nusd is not None and entry.cost_max_nusd is not None:
+            for kind, scope in scopes_of(entry.attribution.conversation).items():
+                left[kind, scope] += entry.cost_max_nusd - entry.cost_nusd
+    return left
 
 
 def read_rows(url: str) -> list[dict[str, Any]]:
