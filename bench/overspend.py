@@ -275,7 +275,7 @@ def main() -> int:
             )
     print(
         f"\nFullest limits: {', '.join(SCOPES)}.\n"
-        "Nanodollars over limits (their grace, and what estimates of cut and left streams leave open, aside),\n"
+        "Nanodollars over limits (grace, and what estimates of cut and left streams leave open, aside),\n"
         "still held, by which counters and ledger differ; calls lost, charged twice; nanodollars by which\n"
         "answered calls differ from the bill: all must be 0."
     )
