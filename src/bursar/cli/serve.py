@@ -102,6 +102,20 @@ def _greet(settings: Settings, port: int) -> None:
     ):
         client = f'Anthropic(base_url="{url}")' if name == "anthropic" else f'OpenAI(base_url="{url}/v1")'
         console.print(f"  {client}  → {base_url(name, provider)}{_key_note(provider)}")
+    console.print(f"  {_who_is_let_in(settings)}")
+
+
+def _who_is_let_in(settings: Settings) -> str:
+    from bursar.wiring.gateway import has_keys, is_loopback
+
+    server = settings.server
+    if has_keys(settings) if server.require_key is None else server.require_key:
+        return "Calls need a virtual key (bursar key list)."
+    if is_loopback(server.host):
+        return "No virtual key is needed, so only this machine is served (bursar key create makes one)."
+    return (
+        "No virtual key is needed, and the network is served: whoever reaches it is let in ([server] open)."
+    )
 
 
 def _key_note(provider: Provider) -> str:

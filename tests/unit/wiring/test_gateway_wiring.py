@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from asgi_client import get
+from bursar.adapters.admin.sqlite import SqliteAdmin
 from bursar.errors import BadSetting
 from bursar.gateway.app import Gateway
+from bursar.policy.keys.ring import key_item
 from bursar.settings import parse
 from bursar.wiring.gateway import build_gateway, is_loopback
+from key_cases import made
 
 
 def built(tmp_path: Path, **table: Any) -> Gateway:
@@ -61,6 +64,47 @@ def test_an_operators_key_is_not_offered_to_the_whole_network(
     table = {"providers": {"anthropic": {"api_key_env": "MY_KEY"}}, "server": {"host": "0.0.0.0"}}
     with pytest.raises(BadSetting, match=r"server\.host: .*bind to 127\.0\.0\.1"):
         built(tmp_path, **table)
+
+
+@pytest.mark.parametrize("server", [{}, {"require_key": False}, {"host": "::"}])
+def test_without_keys_only_this_machine_is_served(tmp_path: Path, server: dict[str, Any]) -> None:
+    with pytest.raises(BadSetting, match=r"server\.host: anybody .*bursar key create"):
+        built(tmp_path, server={"host": "0.0.0.0", **server})
+    assert not (tmp_path / "ledger.db").exists()
+
+
+@pytest.mark.parametrize("server", [{"open": True}, {"require_key": True}])
+def test_the_network_is_served_where_that_is_said(tmp_path: Path, server: dict[str, Any]) -> None:
+    lived(built(tmp_path, server={"host": "0.0.0.0", **server}))
+
+
+def test_with_a_key_the_network_is_served_unless_none_is_needed(tmp_path: Path) -> None:
+    SqliteAdmin.open(tmp_path).put(key_item(made("s").revoked(1.0), "ann", 1.0))
+    lived(built(tmp_path, server={"host": "0.0.0.0"}))
+    with pytest.raises(BadSetting, match="anybody who reaches it"):
+        built(tmp_path, server={"host": "0.0.0.0", "require_key": False})
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "status"),
+    [
+        ({}, "evil.example", 421),
+        ({}, "localhost:4100", 404),
+        ({"hosts": ["bursar.internal"]}, "bursar.internal", 404),
+        ({"hosts": ["bursar.internal"]}, "[::1]:4100", 404),
+        ({"host": "0.0.0.0", "open": True}, "any.example", 404),
+        ({"host": "0.0.0.0", "open": True, "hosts": ["a.example"]}, "b.example", 421),
+    ],
+)
+def test_which_names_are_answered_to(tmp_path: Path, server: dict[str, Any], host: str, status: int) -> None:
+    gateway = built(tmp_path, server=server)
+    assert asyncio.run(get(gateway, "/v1/nothing", host=host)).status == status
+    lived(gateway)
+
+
+def test_a_name_with_a_port_is_refused() -> None:
+    with pytest.raises(BadSetting, match=r"server\.hosts\.0: .*without a port"):
+        parse({"server": {"hosts": ["a.example:80"]}}, "bursar.toml")
 
 
 @pytest.mark.parametrize(
