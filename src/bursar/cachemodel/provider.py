@@ -47,9 +47,10 @@ class ProviderCache:
             now_s: The time.
             options: What the request says about caching besides its marks.
         """
-        if rules is None:
-            ends = prefixes.ends
-            return uncached(ends[-1] if ends else 0)
+        ends = prefixes.ends
+        total_tokens = ends[-1] if ends else 0
+        if rules is None or total_tokens < rules.minimum_tokens:
+            return uncached(total_tokens)
         return _LOOK[rules.kind](self._entries, CacheRequest(prefixes, marks, options), rules, now_s)
 
     def keep(self, prefixes: Prefixes, outcome: CacheOutcome, rules: CacheRules | None, now_s: float) -> None:

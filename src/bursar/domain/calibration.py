@@ -1,7 +1,6 @@
 """Correcting token estimates by what providers report."""
 
 from collections import deque
-from statistics import median_low
 
 from bursar.domain.tokens import PER_MILLE, Basis, Estimate
 
@@ -29,7 +28,8 @@ class _Correction:
 
     def learn(self, sample_steps: int) -> None:
         self.recent.append(sample_steps)
-        middle = median_low(self.recent)
+        # The median; of an even number, the lower one of the two in the middle.
+        middle = sorted(self.recent)[(len(self.recent) - 1) // 2]
         if len(self.recent) < _MEDIAN_OF:
             self.steps = middle
         else:
