@@ -20,6 +20,8 @@ BENCHMARKS = (
     "overspend",
     "budget_store",
     "budgets_overhead",
+    "loops",
+    "anomalies",
     "exchange",
     "wire",
     "ledger",

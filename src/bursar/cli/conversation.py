@@ -1,4 +1,4 @@
-"""`bursar conversation`: letting one go on that its cap has stopped."""
+"""`bursar conversation`: letting one go on that its cap or a loop has stopped."""
 
 import time
 from typing import Annotated
@@ -17,9 +17,10 @@ from bursar.cli.operating import (
     read_settings,
 )
 from bursar.domain.attribution import DEFAULT
+from bursar.errors import CallerMistake
 
 conversation_app = typer.Typer(
-    help="Letting a conversation go on that its cap has stopped.",
+    help="Letting a conversation go on that its cap or a loop has stopped.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -27,7 +28,7 @@ conversation_app = typer.Typer(
 
 @conversation_app.callback()
 def conversation() -> None:
-    """Letting a conversation go on that its cap has stopped."""
+    """Letting a conversation go on that its cap or a loop has stopped."""
 
 
 @conversation_app.command(epilog=examples("conversation resume"))
@@ -45,10 +46,11 @@ def resume(
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Raise the cap of a conversation that it has stopped, for that conversation alone.
+    """Let a conversation go on: after a loop, or beyond the cap that has stopped it.
 
-    It goes on where it stopped; a running server takes the new cap up within about two seconds. Where
-    its caps come from bursar.toml, name that with --config.
+    After a loop no limit needs to be named. A cap is raised for that conversation alone, and it goes on
+    where it stopped; a running server takes either up within about two seconds. Where its caps come from
+    bursar.toml, name that with --config.
     """
     settings = read_settings(config, data_dir)
     from bursar.cli.budget_screen import show_states
@@ -56,22 +58,34 @@ def resume(
     from bursar.domain.scopes import Scope, ScopeKind, ScopePattern
     from bursar.policy.budgets.caps import raise_caps
     from bursar.settings.stored import cap_item, read_limits
+    from bursar.settings.stored_loops import resumed_item
     from bursar.wiring.caps import was_refused
     from bursar.wiring.overview import Overview
 
     said = {"limit_usd": limit_usd, "limit_tokens": limit_tokens, "limit_turns": limit_turns}
-    limits = read_limits({key: text for key, text in said.items() if text is not None}, "the new cap")
+    table = {key: text for key, text in said.items() if text is not None}
     scope = Scope(ScopeKind.CONVERSATION, tenant, name)
+    limits = read_limits(table, "the new cap") if table else {}
+    admin = open_admin(settings)
+    looped = resumed_item(admin.read(), scope, act_now())
+    if looped is None and not limits:
+        raise CallerMistake(
+            f"{scope} was not stopped for a loop; to raise its cap, name one of --limit-usd, "
+            "--limit-tokens and --limit-turns"
+        )
+    if looped is not None:
+        admin.put(looped)
     pattern = ScopePattern.only(scope)
-    before = Overview(settings, time.time())
-    caps = raise_caps(
-        scope,
-        before.states(pattern),
-        limits,
-        was_refused=was_refused(before.last_call(scope)),
-        force=force,
-    )
-    open_admin(settings).put(cap_item(before.counts, before.state, scope, caps, act_now()))
+    if limits:
+        before = Overview(settings, time.time())
+        caps = raise_caps(
+            scope,
+            before.states(pattern),
+            limits,
+            was_refused=was_refused(before.last_call(scope)),
+            force=force,
+        )
+        admin.put(cap_item(before.counts, before.state, scope, caps, act_now()))
     states = Overview(settings, time.time()).states(pattern)
     if as_json:
         print_json({"rows": [state.as_object() for state in states]})

@@ -15,6 +15,7 @@ class ItemKind(StrEnum):
 
     BUDGET = "budget"  # A `[[budgets]]` table; named by its scope, unit and window.
     STOP = "stop"  # An emergency stop; named by `str(ScopePattern)`.
+    LOOP = "loop"  # A conversation that was stopped for its loop, or let go on; named by `str(Scope)`.
     CONVERSATION = "conversation"  # A conversation's own limits; named by `str(Scope)`.
     KEY = "key"  # A virtual key, of which there are hashes only; named by its id.
 

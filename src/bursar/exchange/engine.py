@@ -21,6 +21,7 @@ from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.worst_case import Caution, Maxima
 from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
+from bursar.view.loop_watch import LoopWatch
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm
 from bursar.view.survival import Survival
@@ -99,6 +100,7 @@ class Engine:
         history: What was done to threads' histories.
         fronts: How threads' tools and instructions are sent.
         lengths: How long threads become, of agents whose history may be rewritten.
+        loops: How far conversations repeat themselves, and which were stopped for it.
         maxima: What providers add to what a request shows, by dialect.
         budgets: The budgets in force. An operator may have them replaced at any time,
         stops: and what was stopped.
@@ -132,6 +134,7 @@ class Engine:
     history: HistoryMemo = field(default_factory=HistoryMemo)
     fronts: FrontMemo = field(default_factory=FrontMemo)
     lengths: ThreadLengths = field(default_factory=ThreadLengths)
+    loops: LoopWatch = field(default_factory=LoopWatch)
     maxima: Mapping[str, Maxima] = field(default_factory=dict[str, Maxima])
     budgets: BudgetBook = field(default_factory=BudgetBook)
     stops: frozenset[ScopePattern] = frozenset()

@@ -27,6 +27,7 @@ from bursar.exchange.entries import (
 )
 from bursar.exchange.headers import for_client
 from bursar.exchange.holding import LEFT, Hold
+from bursar.exchange.loops import LOOP, Verdict, judge_call
 from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.replies import fault_reply, left_headers, own_headers, refusal, refuse, reply_to
 from bursar.exchange.sending import Dispatch, Sending, send
@@ -60,12 +61,16 @@ def live(engine: Engine, arrival: Arrival) -> Life:
         return refusal(dialect, arrival, Fault(403, "permission_error", str(error)))
     scopes = scopes_of(call.attribution, call.attribution.key) if engine.stops else ()
     halted = stopped(scopes, engine.stops)
-    if halted is not None:
-        why = refuse_stopped(halted)
-        yield Record(write_unsent(call, Status.REFUSED, why.status, arrival.at_s))
-        return refuse(dialect, arrival, why)
+    verdict = judge_call(engine, call) if halted is None else Verdict(refuse_stopped(halted))
+    if verdict.refusal is not None:
+        entry = write_unsent(call, Status.REFUSED, verdict.refusal.status, arrival.at_s)
+        yield Record(msgspec.structs.replace(entry, faults=verdict.faults) if verdict.faults else entry)
+        return refuse(dialect, arrival, verdict.refusal)
     own = own_headers(call)
+    if LOOP in verdict.faults:
+        own["x-bursar-warning"] = LOOP
     finding, faults = (yield from find_answer(engine, call)) if shared else (None, ())
+    faults += verdict.faults
     if finding is None:
         return (yield from _make(engine, call, None, own, faults))
     if finding.left:

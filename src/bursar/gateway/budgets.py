@@ -40,7 +40,7 @@ class Raise:
 
     Attributes:
         scope: The conversation.
-        limits: Its new limits, by unit.
+        limits: Its new limits, by unit; none: it only goes on after a loop.
         force: Whether they are set even if no cap stops it, or to less than they are.
     """
 
@@ -128,7 +128,9 @@ class BudgetPages:
         force = table.pop("force", False)
         if not isinstance(force, bool):
             raise BadRequest("is true or false", place="force")
-        return _show(await self._raise_caps(Raise(scope, read_limits(table, "body"), force)))
+        # Without a limit, only a conversation that was stopped for its loop can go on.
+        limits = read_limits(table, "body") if table else {}
+        return _show(await self._raise_caps(Raise(scope, limits, force)))
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

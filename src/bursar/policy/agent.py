@@ -6,6 +6,7 @@ import msgspec
 
 from bursar.domain.ledger import ACTING_ORDER, Technique
 from bursar.policy.history.options import HistoryOptions
+from bursar.policy.loops import LoopOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
 from bursar.wire.output import OutputLimits
@@ -71,6 +72,7 @@ class AgentPolicy(msgspec.Struct, frozen=True):
         output: What its model may write.
         response_cache: Which of its calls may be answered from the response cache.
         stable_prefix: How its prompts are made to begin the same.
+        loops: What is done about its loops.
     """
 
     prefix_cache: bool = True
@@ -79,6 +81,7 @@ class AgentPolicy(msgspec.Struct, frozen=True):
     output: OutputPolicy = OutputPolicy()
     response_cache: ResponseCacheOptions = ResponseCacheOptions()
     stable_prefix: StablePrefixPolicy = StablePrefixPolicy()
+    loops: LoopOptions = LoopOptions()
 
     def without(self, technique: Technique) -> "AgentPolicy":
         """Return the policy with a technique off. Those that no policy governs change nothing."""

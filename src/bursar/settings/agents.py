@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from bursar.policy.agent import AgentPolicy, OutputPolicy, PolicyBook, StablePrefixPolicy, ToolResultPolicy
 from bursar.policy.history.options import HistoryOptions
+from bursar.policy.loops import LoopOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
 from bursar.settings.sections import Section
@@ -149,6 +150,20 @@ class StablePrefix(Section):
     volatile: bool | None = None
 
 
+class Loops(Section):
+    """`loops`: what is done about an agent that does the same over and over.
+
+    Attributes:
+        mode: `stop` (default): its conversation is warned, then stopped; `warn`; or `off`.
+        repeats: How often the same may come again before that; default 3.
+        waiting: Tools by which the agent waits for something, so that it may well call them again.
+    """
+
+    mode: Literal["stop", "warn", "off"] | None = None
+    repeats: Annotated[int, Field(ge=2, le=100)] | None = None
+    waiting: tuple[str, ...] | None = None
+
+
 class AgentSection(Section):
     """One of the tables.
 
@@ -167,6 +182,7 @@ class AgentSection(Section):
     response_cache: ResponseCache = ResponseCache()
     prefix_cache: PrefixCache = PrefixCache()
     stable_prefix: StablePrefix = StablePrefix()
+    loops: Loops = Loops()
 
     @property
     def bounds_history(self) -> bool:
@@ -197,12 +213,19 @@ class AgentSection(Section):
             output=_output(self),
             response_cache=_response_cache(self.response_cache),
             stable_prefix=StablePrefixPolicy(**self.stable_prefix.model_dump(exclude_none=True)),
+            loops=LoopOptions(
+                **_said(mode=self.loops.mode, repeats=self.loops.repeats, waiting=_set(self.loops.waiting))
+            ),
         )
 
 
 def _said(**values: Any) -> dict[str, Any]:
     """Keep the values that were given."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _set(names: tuple[str, ...] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
 
 
 def _limits(tokens: int | None, rows: int | None, field_chars: int | None) -> Limits:

@@ -29,6 +29,7 @@ from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.keys.ring import KeyRing, read_keys
 from bursar.ports import AdminStore, BudgetStore, Clock
 from bursar.settings.stored import InForce, in_force
+from bursar.settings.stored_loops import read_loop_stops
 
 LOG = logging.getLogger("bursar.budgets")
 
@@ -216,6 +217,7 @@ class AdminWatch:
         counts = in_force(self.own, found)
         self.engine.budgets = BudgetBook(counts.budgets)
         self._stop(counts)
+        self.engine.loops.replace_stops(read_loop_stops(found))
         self.guard.ring = KeyRing(read_keys(found))
         self._version = found.version
 
@@ -233,6 +235,7 @@ class AdminWatch:
             # A stop waits for nothing that follows, and neither does a key's end; a new key waits for its
             # limits.
             self._stop(counts)
+            self.engine.loops.replace_stops(read_loop_stops(found))
             ring, known = KeyRing(read_keys(found)), self.guard.ring.digests
             self.guard.ring = ring.without_new(known)
             from_s = await self._change(BudgetBook(counts.budgets))

@@ -1,4 +1,4 @@
-"""Raising a conversation's caps in a gateway that runs."""
+"""Raising a conversation's caps, and letting it go on after a loop, in a gateway that runs."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from bursar.adapters.ledger.sqlite import LedgerReader
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.scopes import Scope
+from bursar.errors import CallerMistake
 from bursar.exchange.engine import Engine
 from bursar.gateway.budgets import Raise
 from bursar.policy.budgets.caps import raise_caps
 from bursar.policy.budgets.states import BudgetState, states_of
 from bursar.ports import BudgetStore, Clock
 from bursar.settings.stored import Act, cap_item, in_force
+from bursar.settings.stored_loops import resumed_item
 from bursar.wiring.admin import AdminWatch
 
 _BY = "api"
@@ -45,6 +47,12 @@ class CapRaiser:
     async def __call__(self, asked: Raise) -> Sequence[BudgetState]:
         """Raise them; see `gateway.budgets.RaiseCaps`."""
         scope = asked.scope
+        if await asyncio.to_thread(self._let_go_on, scope):
+            await self.watch.look()
+            if not asked.limits:
+                return await self._states(scope)
+        elif not asked.limits:
+            raise CallerMistake(f"{scope} was not stopped for a loop; name a limit to raise its cap")
         last = await asyncio.to_thread(self.ledger.last_call, scope.tenant, scope.name)
         caps = raise_caps(
             scope, await self._states(scope), asked.limits, was_refused=was_refused(last), force=asked.force
@@ -56,6 +64,12 @@ class CapRaiser:
         await asyncio.to_thread(admin.put, item)
         await self.watch.look()
         return await self._states(scope)
+
+    def _let_go_on(self, scope: Scope) -> bool:
+        """Let the conversation go on if it was stopped for a loop. Blocks."""
+        admin = self.watch.store
+        item = resumed_item(admin.read(), scope, Act(_BY, self.clock.now()))
+        return item is not None and admin.put(item) is not None
 
     async def _states(self, scope: Scope) -> Sequence[BudgetState]:
         now_s = self.clock.now()

@@ -36,6 +36,7 @@ from bursar.wiring.alerts import Alerts, build_notifier
 from bursar.wiring.budgets import Ledgers, build_holdings
 from bursar.wiring.caps import CapRaiser
 from bursar.wiring.engine import build_engine, providers_of
+from bursar.wiring.loops import LoopKeeper
 
 
 def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
@@ -117,6 +118,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 held.holdings.keep_renewing,
                 held.holdings.keep_sweeping,
                 watch.keep_looking,
+                LoopKeeper(engine.loops, admin, clock).keep_saving,
                 alerts.recorder.keep_recording,
                 alerts.deliverer.keep_delivering,
             ),

@@ -169,7 +169,6 @@ async def test_without_a_token_in_the_settings_nobody_does_and_is_told_why() -> 
         b"",
         b"[]",
         b"{",
-        {},
         {"limit_usd": "-1"},
         {"limit_usd": "0"},
         {"limit_usd": 0.5},
@@ -181,6 +180,12 @@ async def test_what_is_no_limit_is_refused(body: Any) -> None:
     desk = Desk()
     answered = await desk.resume(body, x_bursar_key=KEY)
     assert (answered.status, desk.raised.asked) == (400, [])
+
+
+async def test_without_a_limit_a_conversation_only_goes_on() -> None:
+    desk = Desk()
+    assert (await desk.resume({}, x_bursar_key=KEY)).status == 200
+    assert [asked.limits for asked in desk.raised.asked] == [{}]
 
 
 async def test_a_body_that_is_too_long_is_refused() -> None:

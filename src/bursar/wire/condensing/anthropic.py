@@ -82,12 +82,13 @@ def _read_block(value: raw.Slice) -> Part:
 
 def _read_result(members: raw.RawObject, block: bytes) -> Part:
     call_id = raw.optional_text(members, "tool_use_id")
+    failed = bytes(members.get("is_error", b"")) == b"true"
     content = members.get("content")
     if content is None or raw.is_null(content):
-        return Part(BlockKind.TOOL_RESULT, call_id=call_id)
+        return Part(BlockKind.TOOL_RESULT, call_id=call_id, failed=failed)
     if raw.is_text(content):
         text = raw.read_text(content, "content")
-        return Part(BlockKind.TOOL_RESULT, text, call_id=call_id, maskable=True)
+        return Part(BlockKind.TOOL_RESULT, text, call_id=call_id, maskable=True, failed=failed)
     texts: list[str] = []
     types: list[str] = []
     for part in raw.read_array(content, "content"):
@@ -101,6 +102,7 @@ def _read_result(members: raw.RawObject, block: bytes) -> Part:
         call_id=call_id,
         media=len(types) - len(texts),
         maskable=_MASKABLE.issuperset(types) and _CITED not in block,
+        failed=failed,
     )
 
 

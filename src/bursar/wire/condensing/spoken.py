@@ -19,6 +19,7 @@ class Part(msgspec.Struct, frozen=True, gc=False):
         name: Of a tool call, the tool's name.
         media: Of a tool result, how many images and files it holds beside its text.
         maskable: Of a tool result, whether it holds nothing but what a placeholder can stand for.
+        failed: Of a tool result, whether it is marked as that of a call that failed.
     """
 
     kind: BlockKind
@@ -27,6 +28,7 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     media: int = 0
     maskable: bool = False
+    failed: bool = False
 
 
 class Spoken(msgspec.Struct, frozen=True, gc=False):
