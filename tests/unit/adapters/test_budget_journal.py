@@ -40,6 +40,17 @@ def left_behind(data_dir: Path, content: bytes) -> LeftJournal:
     return found
 
 
+def written(journal: BudgetJournal) -> bytes:
+    """What stands in a journal's file, without the blank rest."""
+    return journal.path.read_bytes().rstrip(b"\0")
+
+
+def fill(journal: BudgetJournal, calls: int) -> None:
+    """Open so many calls."""
+    for number in range(calls):
+        journal.opened(reservation(f"op-{number}"), 2.0)
+
+
 def test_what_a_living_process_holds_is_left_alone(journal: BudgetJournal, tmp_path: Path) -> None:
     journal.opened(reservation("op-1"), 5.0)
     assert recovered(tmp_path) == []
@@ -80,7 +91,7 @@ def test_a_journal_with_nothing_open_leaves_no_file(journal: BudgetJournal, tmp_
 
 def test_closing_what_is_not_open_writes_nothing(journal: BudgetJournal) -> None:
     journal.closed("op-9", End.SETTLED, [3])
-    assert journal.path.read_bytes() == b""
+    assert written(journal) == b""
 
 
 def test_a_recovered_journal_is_nobody_elses_until_it_is_given_back(
@@ -99,7 +110,7 @@ def test_a_recovered_journal_is_nobody_elses_until_it_is_given_back(
 def test_a_line_that_was_cut_off_is_named_and_the_rest_counts(journal: BudgetJournal, tmp_path: Path) -> None:
     journal.opened(reservation("op-1"), 5.0)
     journal.opened(reservation("op-2"), 5.0)
-    whole = journal.path.read_bytes()
+    whole = written(journal)
     journal.closed("op-1", End.RELEASED)
     journal.closed("op-2", End.RELEASED)
     first, second, _ = whole.split(b"\n")
@@ -114,7 +125,7 @@ def test_garbage_in_the_middle_is_named_by_its_line_and_the_rest_counts(
     journal: BudgetJournal, tmp_path: Path, garbage: bytes
 ) -> None:
     journal.opened(reservation("op-1"), 5.0)
-    line = journal.path.read_bytes()
+    line = written(journal)
     journal.closed("op-1", End.RELEASED)
     found = left_behind(tmp_path, garbage + b"\n" + line)
     assert [event.reservation for event in found.opened.values()] == [reservation("op-1")]
@@ -125,12 +136,12 @@ def test_garbage_in_the_middle_is_named_by_its_line_and_the_rest_counts(
 def test_a_journal_that_grew_is_written_anew_with_what_is_open(tmp_path: Path) -> None:
     directory = tmp_path / DIRECTORY
     directory.mkdir()
-    with closing(BudgetJournal(directory, size_bytes_max=4_000)) as journal:
+    with closing(BudgetJournal(directory, size_bytes=4_000)) as journal:
         journal.opened(reservation("long"), 1.0)
         for number in range(200):
             journal.opened(reservation(f"op-{number}"), 2.0)
             journal.closed(f"op-{number}", End.SETTLED, [1])
-            assert journal.path.stat().st_size < 8_000
+            assert journal.path.stat().st_size == 4_000
         journal.opened(reservation("late"), 3.0)
         # The new file is locked as the old one was.
         assert recovered(tmp_path) == []
@@ -139,27 +150,53 @@ def test_a_journal_that_grew_is_written_anew_with_what_is_open(tmp_path: Path) -
     assert len(list(directory.iterdir())) == 1
 
 
-def test_a_write_that_was_torn_spoils_no_other(
-    journal: BudgetJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[: len(data) // 2]))
-    with pytest.raises(StoreFailed, match="disk full"):
-        journal.opened(reservation("op-1"), 5.0)
-    monkeypatch.undo()
-    journal.opened(reservation("op-2"), 5.0)
-    journal.close()
+def test_what_is_open_gets_the_room_that_it_needs(tmp_path: Path) -> None:
+    directory = tmp_path / DIRECTORY
+    directory.mkdir()
+    with closing(BudgetJournal(directory, size_bytes=1_000)) as journal:
+        fill(journal, 100)
     (found,) = recovered(tmp_path)
-    assert list(found.opened) == ["op-2"]
-    assert len(found.faults) == 1
+    assert len(found.opened) == 100
+    assert found.faults == ()
 
 
-def test_a_disk_error_says_what_to_mend(journal: BudgetJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> int:
+def test_a_line_that_was_half_copied_is_named_and_the_rest_counts(
+    journal: BudgetJournal, tmp_path: Path
+) -> None:
+    journal.opened(reservation("op-1"), 5.0)
+    line = written(journal)
+    journal.closed("op-1", End.RELEASED)
+    found = left_behind(tmp_path, line + line[: len(line) // 2] + bytes(4_000))
+    assert list(found.opened) == ["op-1"]
+    assert "1-a.v1.jsonl:2: the last line was cut off" in found.faults[0]
+
+
+def test_a_full_disk_says_what_to_mend_and_what_is_open_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / DIRECTORY
+    directory.mkdir()
+
+    def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "write", fail)
-    with pytest.raises(StoreFailed, match="No space left on device; check the directory"):
+    with closing(BudgetJournal(directory, size_bytes=1_000)) as journal:
+        journal.opened(reservation("op-0"), 5.0)
+        monkeypatch.setattr(os, "posix_fallocate", fail)
+        with pytest.raises(StoreFailed, match="No space left on device; check the directory"):
+            fill(journal, 100)
+        monkeypatch.undo()
+        journal.opened(reservation("late"), 5.0)
+    (found,) = recovered(tmp_path)
+    assert "op-0" in found.opened
+    assert "late" in found.opened
+    assert len(list(directory.iterdir())) == 1
+
+
+def test_a_closed_journal_takes_nothing_more(tmp_path: Path) -> None:
+    journal = BudgetJournal.open(tmp_path)
+    journal.close()
+    with pytest.raises(StoreFailed, match="closed"):
         journal.opened(reservation("op-1"), 5.0)
 
 
