@@ -1,21 +1,10 @@
 """`bursar key`: virtual keys, and what they allow."""
 
-import math
-import re
-import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bursar.cli.budget_flags import (
-    LimitTokensOption,
-    LimitTurnsOption,
-    LimitUsdOption,
-    WindowOption,
-    read_budgets,
-)
+from bursar.cli.budget_flags import LimitTokensOption, LimitTurnsOption, LimitUsdOption, WindowOption
 from bursar.cli.examples import examples
 from bursar.cli.operating import (
     ConfigOption,
@@ -26,21 +15,14 @@ from bursar.cli.operating import (
     print_json,
     read_settings,
 )
-from bursar.errors import BadSetting, CallerMistake
+from bursar.settings import Settings
 
 if TYPE_CHECKING:
-    from bursar.domain.admin import AdminState
-    from bursar.domain.budgets import Budget
-    from bursar.domain.keys import VirtualKey
+    from bursar.wiring.keys import KeyDesk
 
 key_app = typer.Typer(
     help="Virtual keys: who may call, as whom, and for what.", no_args_is_help=True, rich_markup_mode="rich"
 )
-
-_SPAN = re.compile(r"(\d{1,6})([mhdw])")
-_UNIT_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_SPAN_S_MAX = 100 * 366 * 86_400
-_SHOWN_CHARS_MAX = 60
 
 _IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as bursar key list names it.")]
 
@@ -76,34 +58,21 @@ def create(
     A running server takes it up within about two seconds. From the first key on, calls without one are
     refused, unless bursar.toml says otherwise ([server] require_key).
     """
-    settings = read_settings(config, data_dir)
-    from bursar.adapters.key_secrets import new_key, new_key_id
-    from bursar.domain.keys import Secret, VirtualKey, digest_of
-    from bursar.policy.keys.ring import key_item
-    from bursar.settings.keys import read_rights
-    from bursar.settings.stored import budget_item
-
-    act = act_now()
-    said = {"tenant": tenant, "agent": agent, "role": role, "models": models, "tasks": tasks}
-    rights = read_rights(
-        {name: text for name, text in said.items() if text is not None},
-        None if expires is None else _read_end(expires, act.at_s),
-        prefix="--",
-    )
-    key_id, secret = new_key_id(), new_key()
-    limited = {"limit_usd": limit_usd, "limit_tokens": limit_tokens, "limit_turns": limit_turns}
-    limits: Sequence[Budget] = ()
-    if any(text is not None for text in (*limited.values(), window)):
-        limits = read_budgets({"scope": f"key:{key_id}", **limited, "window": window}, None)
-    if limits and rights.role.value == "admin":
-        raise BadSetting("who raises others' limits is held by none; leave limits out", place="--role admin")
-    made = VirtualKey(key_id, rights, (Secret(digest_of(secret)),), act.at_s, act.by)
-    admin = open_admin(settings)
-    # A key never counts before its limits do.
-    for limit in limits:
-        admin.put(budget_item(limit, act))
-    admin.put(key_item(made, act.by, act.at_s))
-    _tell_secret(made, secret, limits, "made", as_json=as_json)
+    said = {
+        "tenant": tenant,
+        "agent": agent,
+        "role": role,
+        "models": models,
+        "tasks": tasks,
+        "limit_usd": limit_usd,
+        "limit_tokens": limit_tokens,
+        "limit_turns": limit_turns,
+        "window": window,
+        "expires": expires,
+    }
+    desk = _desk(read_settings(config, data_dir))
+    issued = desk.create({name: text for name, text in said.items() if text is not None})
+    _tell(issued, "made", as_json=as_json)
 
 
 @key_app.command("list", epilog=examples("key list"))
@@ -115,22 +84,14 @@ def list_(
     from pathlib import Path
 
     from bursar.adapters.admin.sqlite import SqliteAdmin
-    from bursar.cli.key_screen import key_object, limits_of, show_keys
+    from bursar.cli.key_screen import show_keys
     from bursar.cli.tables import console
-    from bursar.policy.keys.ring import read_keys
-    from bursar.settings.budgets import budgets_of
-    from bursar.settings.stored import in_force
+    from bursar.wiring.keys import KeyDesk
 
     admin = SqliteAdmin.open_existing(Path(settings.storage.dir))
-    state = None if admin is None else admin.read()
-    budgets = in_force(budgets_of(settings.budgets), state).budgets
-    now_s = time.time()
-    rows: dict[str, Any] = {}
-    for each in sorted(() if state is None else read_keys(state), key=lambda key: key.created_at_s):
-        limits = limits_of(each.id, budgets)
-        rows[each.id] = (key_object(each, limits, now_s), limits)
+    rows = [] if admin is None else KeyDesk(admin, act_now()).rows()
     if as_json:
-        print_json({"rows": [row for row, _ in rows.values()]})
+        print_json({"rows": rows})
     else:
         show_keys(console(), rows)
 
@@ -150,26 +111,8 @@ def rotate(
 
     The new one is shown once, here. Where the former has leaked: --overlap 0.
     """
-    settings = read_settings(config, data_dir)
-    from bursar.adapters.key_secrets import new_key
-    from bursar.cli.key_screen import limits_of
-    from bursar.domain.keys import digest_of
-    from bursar.policy.keys.ring import key_item
-    from bursar.settings.stored import stored_budgets
-
-    overlap_s = 0.0 if overlap.strip() == "0" else _read_span(overlap)
-    if overlap_s is None:
-        raise BadSetting("write a span such as 24h, 30m or 7d, or 0", place="--overlap")
-    admin, act = open_admin(settings), act_now()
-    state = admin.read()
-    found = _find(state, key_id)
-    expires_at_s = found.rights.expires_at_s
-    if found.revoked_at_s is not None or (expires_at_s is not None and expires_at_s <= act.at_s):
-        raise CallerMistake(f"ID: {key_id} is revoked or expired; bursar key create makes another")
-    secret = new_key()
-    rotated = found.rotated(digest_of(secret), act.at_s, overlap_s)
-    admin.put(key_item(rotated, act.by, act.at_s))
-    _tell_secret(rotated, secret, limits_of(key_id, stored_budgets(state)), "rotated", as_json=as_json)
+    issued = _desk(read_settings(config, data_dir)).rotate(key_id, overlap)
+    _tell(issued, "rotated", as_json=as_json)
 
 
 @key_app.command(epilog=examples("key revoke"))
@@ -181,74 +124,27 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """End a key for good. A running server refuses it within about two seconds; calls under way go on."""
-    settings = read_settings(config, data_dir)
-    from bursar.policy.keys.ring import key_item
-
-    admin, act = open_admin(settings), act_now()
-    found = _find(admin.read(), key_id)
-    changed = found.revoked_at_s is None
-    if changed:
-        admin.put(key_item(found.revoked(act.at_s), act.by, act.at_s))
+    done = _desk(read_settings(config, data_dir)).revoke(key_id)
     if as_json:
-        print_json({"id": key_id, "revoked": True, "changed": changed})
+        print_json(done)
     else:
-        typer.echo(f"{key_id} {'is' if changed else 'was already'} revoked")
+        typer.echo(f"{key_id} {'is' if done['changed'] else 'was already'} revoked")
 
 
-def _find(state: "AdminState", key_id: str) -> "VirtualKey":
-    from bursar.domain.admin import ItemKind
-    from bursar.domain.keys import holds_key
-    from bursar.policy.keys.ring import read_key
+def _desk(settings: Settings) -> "KeyDesk":
+    from bursar.wiring.keys import KeyDesk
 
-    item = state.items.get(ItemKind.KEY, {}).get(key_id)
-    if item is None:
-        shown = "that (a key, it seems)" if holds_key(key_id) else repr(key_id[:_SHOWN_CHARS_MAX])
-        raise CallerMistake(f"ID: no key has the id {shown}; bursar key list names them")
-    return read_key(item)
+    return KeyDesk(open_admin(settings), act_now(), prefix="--")
 
 
-def _tell_secret(
-    made: "VirtualKey", secret: str, limits: "Sequence[Budget]", done: str, *, as_json: bool
-) -> None:
+def _tell(issued: dict[str, Any], done: str, *, as_json: bool) -> None:
     """Show a key for the only time: alone on standard output, so that a script can take it from there."""
-    from bursar.cli.key_screen import key_object
-
-    shown = key_object(made, limits, made.created_at_s)
     if as_json:
-        print_json({"id": made.id, "key": secret, **shown})
+        print_json(issued)
         return
-    typer.echo(secret)
+    typer.echo(issued["key"])
     typer.echo(
-        f"bursar: {done}: {made.id}, role {shown['role']}, tenant {shown['tenant']}, agent {shown['agent']}. "
-        f"Keep the key now: it is not shown again.",
+        f"bursar: {done}: {issued['id']}, role {issued['role']}, tenant {issued['tenant']}, agent "
+        f"{issued['agent']}. Keep the key now: it is not shown again.",
         err=True,
     )
-
-
-def _read_end(text: str, now_s: float) -> float:
-    """Read when a key ends.
-
-    Raises:
-        BadSetting: It is no moment, or one that has passed.
-    """
-    span_s = _read_span(text)
-    at_s = _moment_s(text) if span_s is None else now_s + span_s
-    if at_s is None:
-        raise BadSetting("write a span (90d, 12h, 30m, 4w) or a date (2027-01-31)", place="--expires")
-    if at_s <= now_s:
-        raise BadSetting("has passed; write a moment to come", place="--expires")
-    return at_s
-
-
-def _read_span(text: str) -> float | None:
-    span = _SPAN.fullmatch(text.strip())
-    seconds = math.inf if span is None else int(span[1]) * _UNIT_S[span[2]]
-    return float(seconds) if seconds <= _SPAN_S_MAX else None
-
-
-def _moment_s(text: str) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None

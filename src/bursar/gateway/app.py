@@ -15,12 +15,14 @@ from bursar.exchange.arrival import Arrival
 from bursar.exchange.engine import Engine
 from bursar.exchange.headers import for_client, for_provider
 from bursar.exchange.life import live
+from bursar.gateway import keys as key_pages
 from bursar.gateway import results
 from bursar.gateway.auth import BUDGETS, OPERATING, RESULTS, Door, Guard, door_to
 from bursar.gateway.budgets import CONVERSATIONS, BudgetPages
 from bursar.gateway.connection import BodyLate, BodyTooLarge, ClientLeft, Connection, Receive, Send
 from bursar.gateway.health import Health
 from bursar.gateway.hosts import Hosts
+from bursar.gateway.keys import KeyPages
 from bursar.gateway.results import FullResults
 from bursar.gateway.routes import ROUTES, Charge, Route, error_dialect, find_route, upstream_path
 from bursar.policy.keys.ring import Grant
@@ -63,6 +65,7 @@ class GatewayOptions:
         forward_attribution: Upstreams that may see `x-bursar-*` headers.
         timeout_s: How long a request that costs nothing may take.
         budgets: Answers what is asked about budgets; None where nothing is.
+        keys: Answers what operators ask about keys; None where nothing is.
         guard: Lets requests in.
         hosts: The names that the gateway answers to.
         body_timeout_s: How long a request's body may take to arrive.
@@ -73,6 +76,7 @@ class GatewayOptions:
     forward_attribution: frozenset[str]
     timeout_s: float = 60.0
     budgets: BudgetPages | None = None
+    keys: KeyPages | None = None
     guard: Guard = field(default_factory=Guard)
     hosts: Hosts = field(default_factory=Hosts)
     body_timeout_s: float = 30.0
@@ -233,6 +237,11 @@ class Gateway:
         if path.startswith(results.PREFIX):
             query = scope["query_string"].decode("latin-1")
             reply = await self._results.answer(method, path, query, headers)
+        elif path.startswith(key_pages.PATH):
+            pages = self._options.keys
+            if pages is None or grant is None:
+                return False
+            reply = await pages.answer(method, path, headers, connection, grant)
         elif self._options.budgets is not None:
             reply = await self._options.budgets.answer(method, path, headers, connection, grant)
         else:
@@ -333,7 +342,7 @@ async def _end(chore: "asyncio.Task[None]") -> None:
 def _own_door(path: str) -> Door:
     if path.startswith(results.PREFIX):
         return RESULTS
-    return OPERATING if path.startswith(CONVERSATIONS) else BUDGETS
+    return OPERATING if path.startswith((CONVERSATIONS, key_pages.PATH)) else BUDGETS
 
 
 async def _refuse(connection: Connection, dialect: Dialect, fault: Fault, operation_id: str) -> None:

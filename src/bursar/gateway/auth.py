@@ -50,8 +50,7 @@ _NO_OPERATOR = Fault(
     403,
     "permission_error",
     "nobody may act as the operator over HTTP; set [server] admin_key_env to the name of an environment "
-    "variable with a token, or make a key of role admin (bursar key create), or use bursar conversation "
-    "resume",
+    "variable with a token, or make a key of role admin (bursar key create), or use the command bursar",
 )
 _NOT_OPERATOR = _unauthorised(
     f"this needs the operator's token ([server] admin_key_env), or a key of role admin, in {OWN_HEADER}, or "

@@ -1,7 +1,10 @@
 """What operators say of a virtual key, as text, read into what it allows."""
 
 import difflib
+import math
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from pydantic_core import PydanticCustomError
 
@@ -13,6 +16,10 @@ ANY = "*"
 """Stands for any tenant or agent, as it does in scopes."""
 
 _PATTERNS_MAX = 100
+
+_SPAN = re.compile(r"(\d{1,6})([mhdw])")
+_UNIT_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_SPAN_S_MAX = 100 * 366 * 86_400
 
 
 def read_rights(said: Mapping[str, str], expires_at_s: float | None, *, prefix: str = "") -> Rights:
@@ -77,3 +84,44 @@ def _read_patterns(text: str, place: str) -> tuple[str, ...]:
             raise BadSetting("holds a key; name models or tasks", place=place)
         _read_name(pattern, place)
     return () if ANY in patterns else patterns
+
+
+def read_end(text: str, now_s: float, place: str) -> float:
+    """Read when a key ends, in seconds since the epoch: a span from now, or a date.
+
+    Raises:
+        BadSetting: It is neither, or has passed.
+    """
+    span_s = _read_span(text)
+    at_s = _moment_s(text) if span_s is None else now_s + span_s
+    if at_s is None:
+        raise BadSetting("write a span (90d, 12h, 30m, 4w) or a date (2027-01-31)", place=place)
+    if at_s <= now_s:
+        raise BadSetting("has passed; write a moment to come", place=place)
+    return at_s
+
+
+def read_overlap(text: str, place: str) -> float:
+    """Read for how long the former of two keys is still taken, in seconds.
+
+    Raises:
+        BadSetting: It is no span.
+    """
+    overlap_s = 0.0 if text.strip() == "0" else _read_span(text)
+    if overlap_s is None:
+        raise BadSetting("write a span such as 24h, 30m or 7d, or 0", place=place)
+    return overlap_s
+
+
+def _read_span(text: str) -> float | None:
+    span = _SPAN.fullmatch(text.strip())
+    seconds = math.inf if span is None else int(span[1]) * _UNIT_S[span[2]]
+    return float(seconds) if seconds <= _SPAN_S_MAX else None
+
+
+def _moment_s(text: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

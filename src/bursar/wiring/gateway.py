@@ -29,13 +29,16 @@ from bursar.gateway.auth import Guard
 from bursar.gateway.budgets import BudgetPages
 from bursar.gateway.health import Health
 from bursar.gateway.hosts import LOOPBACK_NAMES, Hosts
+from bursar.gateway.keys import KeyPages
 from bursar.settings import Provider, Server, Settings, Storage, base_url
 from bursar.settings.budgets import budgets_of
+from bursar.settings.stored import Act
 from bursar.wiring.admin import AdminWatch, Counting
 from bursar.wiring.alerts import Alerts, build_notifier
 from bursar.wiring.budgets import Ledgers, build_holdings
 from bursar.wiring.caps import CapRaiser
 from bursar.wiring.engine import build_engine, providers_of
+from bursar.wiring.keys import KeyDesk
 from bursar.wiring.loops import LoopKeeper
 
 
@@ -98,6 +101,10 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 held.store,
                 clock,
                 raise_caps=CapRaiser(engine, held.store, ledger, watch, clock),
+            ),
+            keys=KeyPages(
+                lambda grant: KeyDesk(admin, Act(grant.key_id or "api", clock.now()), grant.rights),
+                watch.look,
             ),
             guard=guard,
             hosts=_hosts(settings.server),

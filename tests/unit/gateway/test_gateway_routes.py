@@ -116,6 +116,9 @@ async def test_every_path_is_billed_or_free_or_refused(headers: dict[str, str]) 
                 assert scene.ledger.entries == [], case
                 if decoded.startswith("/v1/bursar/results/"):
                     assert answered.status == (404 if method == "GET" else 405), case
+                elif decoded == "/v1/bursar/keys":
+                    # For operators only, of whom there are none here.
+                    assert answered.status == 403, case
                 elif (method, decoded) not in OWN and not decoded.startswith(("/health", "/metrics")):
                     assert answered.status == 404, case
                     assert answered.json["error"]["type"] == "not_found_error", case
