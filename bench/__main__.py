@@ -20,6 +20,7 @@ BENCHMARKS = (
     "overspend",
     "budget_store",
     "budgets_overhead",
+    "keys",
     "loops",
     "anomalies",
     "exchange",
