@@ -52,8 +52,8 @@ def main() -> int:
     )
     keyed = {**_HEADERS, "x-bursar-key": secrets[_KEYS // 2]}
     strange = {**_HEADERS, "x-bursar-key": new_key()}
-    let_in_are = [guard.admit(door, _SCOPE, dict(headers), _NOW_S) for headers in (keyed, strange)]
-    if [isinstance(admitted, Grant) for admitted in let_in_are] != [True, False]:
+    admitted = [guard.admit(door, _SCOPE, dict(headers), _NOW_S) for headers in (keyed, strange)]
+    if [isinstance(each, Grant) for each in admitted] != [True, False]:
         print("the wrong one is let in")
         return 1
 

@@ -49,7 +49,7 @@ def check(
     chosen = tenant is not None or agent is not None
     scopes = [(tenant, agent)] if chosen else list(settings.layers.named())
     explanations = [explain(settings, *scope) for scope in scopes]
-    remarks = [*remark(settings, _known(settings)), *_about_environment(settings)]
+    remarks = [*remark(settings, _known(settings)), *_about_environment(settings), *_about_keys(settings)]
     # The screen is imported here: `bursar --help` should not wait for it.
     from bursar.cli.config_screen import as_object, show
     from bursar.cli.tables import console
@@ -82,4 +82,31 @@ def _about_environment(settings: Settings) -> list[Remark]:
     for obstacle in find_obstacles(settings):
         problem, _, mend = str(obstacle).removeprefix(f"{obstacle.place}: ").partition("; ")
         remarks.append(Remark(obstacle.place, f"bursar serve would not start: {problem}", mend))
+    return remarks
+
+
+def _about_keys(settings: Settings) -> list[Remark]:
+    """Tell of what keeps out everybody, or nobody."""
+    from bursar.wiring.gateway import has_keys, is_loopback
+
+    server = settings.server
+    remarks: list[Remark] = []
+    if server.require_key and not has_keys(settings):
+        remarks.append(
+            Remark(
+                "server.require_key",
+                "there is no virtual key yet, so every call is refused",
+                "make one: bursar key create",
+            )
+        )
+    if server.require_key is False and has_keys(settings):
+        remarks.append(
+            Remark(
+                "server.require_key",
+                "whoever sends no virtual key is let in, as whomever they say",
+                "remove it",
+            )
+        )
+    if server.open and is_loopback(server.host):
+        remarks.append(Remark("server.open", "does nothing on loopback", "remove it"))
     return remarks
