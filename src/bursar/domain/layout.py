@@ -58,6 +58,7 @@ class Layout(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         chain: `chain[i]` names the prefix that ends with block i, for one upstream account and model.
         ends: `ends[i]` is the estimated tokens of the prefix that ends with block i, overhead included.
+        total_tokens: Those of the whole prompt.
         blocks: The blocks themselves.
         places: Where each block stands in the request.
         marks: The client's own marks, by block number, an automatic one included.
@@ -73,6 +74,7 @@ class Layout(msgspec.Struct, frozen=True, gc=False):
 
     chain: tuple[bytes, ...]
     ends: tuple[int, ...]
+    total_tokens: int
     blocks: tuple[Block, ...]
     places: Places
     marks: Mapping[int, Mark]
@@ -84,11 +86,6 @@ class Layout(msgspec.Struct, frozen=True, gc=False):
     prompt: Prompt
     scope: bytes
     ratios: TokenRatios
-
-    @property
-    def total_tokens(self) -> int:
-        """Estimated tokens of the whole prompt."""
-        return self.ends[-1] if self.ends else 0
 
     @property
     def lasting_blocks(self) -> int:
@@ -136,9 +133,11 @@ def lay_out(prompt: Prompt, *, scope: bytes, ratios: TokenRatios, known: Layout 
         *begun.places.piece_ends[: len(prompt.tools) + len(prompt.system) + messages],
         *rows.piece_ends,
     )
+    ends = begun.ends[:end] + tuple(rows.ends)
     layout = Layout(
         chain=begun.chain[:end] + tuple(rows.chain),
-        ends=begun.ends[:end] + tuple(rows.ends),
+        ends=ends,
+        total_tokens=ends[-1] if ends else 0,
         blocks=begun.blocks[:end] + tuple(rows.blocks),
         places=Places(piece_ends, len(prompt.tools), len(prompt.system)),
         marks=rows.marks,
@@ -174,7 +173,7 @@ def _same_front(known: Layout, prompt: Prompt, scope: bytes, ratios: TokenRatios
 
 def _lay_front(prompt: Prompt, scope: bytes, ratios: TokenRatios) -> Layout:
     """Lay out tools and system only."""
-    nothing = Layout((), (), (), Places((), 0, 0), {}, 0, 0, (), (), b"", prompt, scope, ratios)
+    nothing = Layout((), (), 0, (), Places((), 0, 0), {}, 0, 0, (), (), b"", prompt, scope, ratios)
     rows = _Rows(nothing, 0)
     # The section's name keeps a text that moves from system to messages from matching itself.
     link = digest(digest(scope) + b"tools" + prompt.tools_salt + _name_of_all(prompt.tools))
@@ -185,6 +184,7 @@ def _lay_front(prompt: Prompt, scope: bytes, ratios: TokenRatios) -> Layout:
     return Layout(
         chain=tuple(rows.chain),
         ends=tuple(rows.ends),
+        total_tokens=rows.ends[-1] if rows.ends else 0,
         blocks=tuple(rows.blocks),
         places=Places(tuple(rows.piece_ends), len(prompt.tools), len(prompt.system)),
         marks=rows.marks,
