@@ -18,6 +18,7 @@ BENCHMARKS = (
     "aborts",
     "kill",
     "overspend",
+    "alerts",
     "budget_store",
     "budgets_overhead",
     "keys",
