@@ -87,7 +87,7 @@ class Hold:
                 return refusal
             asked = Claim(claim.extended(self._beyond(worst)), claim.budgets, claim.throttling)
             answer: _Answer = yield (Reserve if self._claim is None else Extend)(asked.reservation)
-            if isinstance(answer, Exceeded) and worst is bounds.far and bounds.near != bounds.far:
+            if isinstance(answer, Exceeded) and worst is bounds.far and bounds.price_near:
                 # What was known of the counters was too old; next to a limit, the nearer bound may still fit.
                 self._learn(asked, answer)
                 worst = bounds.near

@@ -22,7 +22,7 @@ limit only.
 What is not bounded is None in the result, with the reason; it is never taken for zero.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -157,10 +157,20 @@ class WorstCase(msgspec.Struct, frozen=True, gc=False):
 
 
 class Bounds(msgspec.Struct, frozen=True, gc=False):
-    """Both bounds of one attempt. `near` is nowhere above `far`."""
+    """Both bounds of one attempt.
+
+    Attributes:
+        far: The far one.
+        price_near: Works out the near one, which is seldom needed; None where the two are the same.
+    """
 
     far: WorstCase
-    near: WorstCase
+    price_near: Callable[[], WorstCase] | None = None
+
+    @property
+    def near(self) -> WorstCase:
+        """The near one, nowhere above the far one."""
+        return self.far if self.price_near is None else self.price_near()
 
     def for_rooms(self, rooms: Iterable[tuple[Unit, int | None]]) -> WorstCase:
         """Return the bound to hold.
@@ -169,7 +179,7 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
             rooms: For each limit that the call falls under, its unit and what was last known to be left of
                 it; None where nothing is known.
         """
-        if self.far is self.near:
+        if self.price_near is None:
             return self.far
         amounts = {Unit.NUSD: self.far.nusd, Unit.TOKENS: self.far.tokens}
         for unit, room in rooms:
@@ -214,8 +224,10 @@ def bound_attempt(sending: Sending, model: ModelBounds, caution: Caution) -> Bou
     uses = _uses(sending.extras, model.maxima)
     far_case = _priced(WorstCase(far, output, None, reason), sending, model, caution, uses)
     if far == near:
-        return Bounds(far_case, far_case)
-    return Bounds(far_case, _priced(WorstCase(near, output, None, reason), sending, model, caution, uses))
+        return Bounds(far_case)
+    return Bounds(
+        far_case, lambda: _priced(WorstCase(near, output, None, reason), sending, model, caution, uses)
+    )
 
 
 def _prompt_tokens(

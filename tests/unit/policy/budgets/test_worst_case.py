@@ -212,8 +212,8 @@ def test_the_far_bound_is_held_only_where_every_limit_is_far() -> None:
     far = [(Unit.NUSD, FAR_FACTOR * nusd), (Unit.TOKENS, FAR_FACTOR * tokens)]
     assert found.for_rooms(far) is found.far
     assert found.for_rooms([]) is found.far
-    assert found.for_rooms([far[0], (Unit.TOKENS, FAR_FACTOR * tokens - 1)]) is found.near
-    assert found.for_rooms([far[0], (Unit.NUSD, None)]) is found.near
+    assert found.for_rooms([far[0], (Unit.TOKENS, FAR_FACTOR * tokens - 1)]) == found.near
+    assert found.for_rooms([far[0], (Unit.NUSD, None)]) == found.near
 
 
 def test_far_is_twenty_calls_away() -> None:
