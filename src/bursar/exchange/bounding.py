@@ -22,5 +22,6 @@ def bound(engine: Engine, call: Call, model: str, terms: Terms, sending: Sending
         engine.ratios.ratios(model),
         engine.windows.find(call.dialect.name, model),
         engine.maxima[call.dialect.name],
+        engine.dearest,
     )
     return bound_attempt(sending, known, engine.options.caution)

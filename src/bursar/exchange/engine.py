@@ -18,6 +18,7 @@ from bursar.exchange.history_memo import HistoryMemo
 from bursar.exchange.rewriting import RewriteMemo
 from bursar.policy.agent import PolicyBook
 from bursar.policy.budgets.book import BudgetBook
+from bursar.policy.budgets.dearest import DearestTokens
 from bursar.policy.budgets.worst_case import Caution, Maxima
 from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
@@ -102,6 +103,7 @@ class Engine:
         lengths: How long threads become, of agents whose history may be rewritten.
         loops: How far conversations repeat themselves, and which were stopped for it.
         maxima: What providers add to what a request shows, by dialect.
+        dearest: What tokens can cost at most.
         budgets: The budgets in force. An operator may have them replaced at any time,
         stops: and what was stopped.
         replaced: Budgets that were in force before, by the time until which they were, the oldest first.
@@ -136,6 +138,7 @@ class Engine:
     lengths: ThreadLengths = field(default_factory=ThreadLengths)
     loops: LoopWatch = field(default_factory=LoopWatch)
     maxima: Mapping[str, Maxima] = field(default_factory=dict[str, Maxima])
+    dearest: DearestTokens = field(default_factory=DearestTokens)
     budgets: BudgetBook = field(default_factory=BudgetBook)
     stops: frozenset[ScopePattern] = frozenset()
     replaced: tuple[tuple[float, BudgetBook], ...] = ()

@@ -29,13 +29,14 @@ import msgspec
 from bursar.cachemodel.prompts import CacheOptions
 from bursar.cachemodel.rules import CacheKind, CacheRules
 from bursar.domain.money import divide_up
-from bursar.domain.prices import STANDARD, Price, Terms, rates_under
+from bursar.domain.prices import Price, Terms
 from bursar.domain.prompt import Mark
 from bursar.domain.reservations import Unit
 from bursar.domain.tokens import PER_MILLE, Basis, TokenRatios, byte_bound
 from bursar.domain.usage import PROMPT_CLASSES, ServerTool, TokenClass
 from bursar.domain.windows import Window
 from bursar.errors import UnpricedClass
+from bursar.policy.budgets.dearest import DearestTokens
 from bursar.wire.extras import Extras
 
 FAR_FACTOR = 20
@@ -105,6 +106,7 @@ class ModelBounds(msgspec.Struct, frozen=True, gc=False):
         ratios: Its tokens per o200k token.
         window: How long its prompts and answers may be; None where unknown.
         maxima: Its API's.
+        dearest: What tokens can cost at most, as far as it was worked out before.
     """
 
     price: Price | None
@@ -112,6 +114,7 @@ class ModelBounds(msgspec.Struct, frozen=True, gc=False):
     ratios: TokenRatios
     window: Window | None
     maxima: Maxima
+    dearest: DearestTokens = msgspec.field(default_factory=DearestTokens)
 
 
 class Caution(msgspec.Struct, frozen=True):
@@ -328,51 +331,13 @@ def _priced(
     if sending.extras.unpriced:
         return WorstCase(prompt_tokens, output_tokens, None, f"{sending.extras.unpriced} have no known price")
     try:
-        prompt_nusd, output_nusd = _dearest(price, model.terms, prompt_tokens, sending.writes)
+        prompt_nusd, output_nusd = model.dearest.of(price, model.terms, prompt_tokens, sending.writes)
         nusd = prompt_tokens * prompt_nusd + output_tokens * output_nusd
         if uses:
             nusd += _fees(price, uses)
     except UnpricedClass as error:
         return WorstCase(prompt_tokens, output_tokens, None, str(error))
     return WorstCase(prompt_tokens, output_tokens, nusd)
-
-
-def _dearest(
-    price: Price, terms: Terms, prompt_tokens: int, writes: tuple[TokenClass, ...]
-) -> tuple[int, int]:
-    """Return the most that a token of the prompt, and one of the answer, can cost, in whole nusd.
-
-    A shorter prompt than the bound may lie below a step, and a tier that was asked for may not be given.
-    """
-    prompt_nusd, output_nusd = _dearest_at(price, terms, prompt_tokens, writes)
-    steps = price.tariffs[terms.tier].steps if terms.tier in price.tariffs else price.steps
-    for step in steps:
-        if step.above_tokens < prompt_tokens:
-            lower = _dearest_at(price, terms, step.above_tokens, writes)
-            prompt_nusd, output_nusd = max(prompt_nusd, lower[0]), max(output_nusd, lower[1])
-    if terms.tier not in {STANDARD, BATCH}:
-        standard = _dearest(price, Terms(geo=terms.geo), prompt_tokens, writes)
-        prompt_nusd, output_nusd = max(prompt_nusd, standard[0]), max(output_nusd, standard[1])
-    return prompt_nusd, output_nusd
-
-
-def _dearest_at(
-    price: Price, terms: Terms, prompt_tokens: int, writes: tuple[TokenClass, ...]
-) -> tuple[int, int]:
-    rates, factor = rates_under(price, terms, prompt_tokens)
-    get = rates.get
-    # What lacks a price here may never be used; plain input and output always are.
-    prompt_rate, output_rate = get(TokenClass.INPUT), get(TokenClass.OUTPUT)
-    if prompt_rate is None or output_rate is None:
-        missing = TokenClass.INPUT if prompt_rate is None else TokenClass.OUTPUT
-        raise UnpricedClass(price.model, missing.value)
-    prompt_rate = max(prompt_rate, get(TokenClass.CACHE_READ, 0))
-    for token_class in writes:
-        prompt_rate = max(prompt_rate, get(token_class, 0))
-    output_rate = max(output_rate, get(TokenClass.REASONING, 0))
-    return divide_up(prompt_rate * factor, _RATE_DENOMINATOR), divide_up(
-        output_rate * factor, _RATE_DENOMINATOR
-    )
 
 
 def _fees(price: Price, uses: Mapping[ServerTool, int]) -> int:
