@@ -145,9 +145,11 @@ def _ways_with(case: Case, front: list[int | None]) -> Iterator[_Way]:
     marked_last = max(layout.marks, default=-1)
     tail_is_marked = marked_last >= _last_turn(layout)
     seats = max(0, rules.marks_max - len(layout.marks))
+    # To price a way costs more than all else about it, so none is yielded that is the one before it.
     yield from _placed(case, "shared prefix", front, short, seats)
-    yield from _placed(case, "what is cached already", [reader, *front], short, seats)
-    if not tail_is_marked:
+    if reader not in {None, front[0]}:
+        yield from _placed(case, "what is cached already", [reader, *front], short, seats)
+    if not tail_is_marked and tail not in {None, reader}:
         yield from _placed(case, "tail and shared prefix", [tail, reader, *front], short, seats)
     if not layout.marks and _may_come_late(case):
         for ttl in longer:
