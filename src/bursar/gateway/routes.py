@@ -94,7 +94,8 @@ def upstream_path(route: Route, path: str, query: str) -> str:
         path: Its path, decoded.
         query: Its query as it came, in Latin-1.
     """
-    target = route.upstream_path + quote(path[len(route.path) :], safe="/:@")
+    below = path[len(route.path) :]
+    target = route.upstream_path + quote(below, safe="/:@") if below else route.upstream_path
     return f"{target}?{quote(query.encode('latin-1'), safe=_QUERY_SAFE)}" if query else target
 
 
