@@ -237,7 +237,7 @@ async def test_a_bug_in_planning_counts_the_summary_that_was_paid(monkeypatch: p
 async def test_a_bug_before_anything_is_sent_counts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     face = ANTHROPIC_FACE
     scene = BudgetScene(face.answer(), budgets=BUDGETS)
-    monkeypatch.setattr(holding.Hold, "_remember", fail)
+    monkeypatch.setattr(holding, "room_left", fail)
     with pytest.raises(RuntimeError):
         await scene.play(face.question())
     assert (scene.upstream.requests, scene.ledger.entries) == ([], [])

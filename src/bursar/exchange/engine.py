@@ -9,7 +9,6 @@ from bursar.domain.bounded import BoundedDict, WeighedDict
 from bursar.domain.calibration import Calibration
 from bursar.domain.layout import Layout
 from bursar.domain.price_book import PriceBook
-from bursar.domain.reservations import Counter
 from bursar.domain.scopes import ScopePattern
 from bursar.domain.tokens import RatioBook
 from bursar.domain.windows import WindowBook
@@ -19,6 +18,7 @@ from bursar.exchange.rewriting import RewriteMemo
 from bursar.policy.agent import PolicyBook
 from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.dearest import DearestTokens
+from bursar.policy.budgets.standing import Room
 from bursar.policy.budgets.worst_case import Caution, Maxima
 from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
@@ -107,7 +107,7 @@ class Engine:
         budgets: The budgets in force. An operator may have them replaced at any time,
         stops: and what was stopped.
         replaced: Budgets that were in force before, by the time until which they were, the oldest first.
-        rooms: What was last seen to be left of limits, by counter.
+        rooms: What was last seen to be left of the limits that calls fall under, by whom they are for.
     """
 
     options: EngineOptions
@@ -142,7 +142,7 @@ class Engine:
     budgets: BudgetBook = field(default_factory=BudgetBook)
     stops: frozenset[ScopePattern] = frozenset()
     replaced: tuple[tuple[float, BudgetBook], ...] = ()
-    rooms: BoundedDict[Counter, int] = field(default_factory=lambda: BoundedDict[Counter, int](50_000))
+    rooms: BoundedDict[Hashable, Room] = field(default_factory=lambda: BoundedDict[Hashable, Room](50_000))
 
     def budgets_at(self, at_s: float) -> BudgetBook:
         """Return the budgets that count for a call by when it arrived.

@@ -5,7 +5,7 @@ ones extend. When the call has ended, what it really took is counted in the plac
 between ends the hold: a refusal holds nothing, and what a driver cannot bring to an end it gives up itself.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from bursar.exchange.left_behind import write_note
 from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.claims import Amounts, Claim, Claimant
 from bursar.policy.budgets.refusals import Refusal, refuse, refuse_unbounded
-from bursar.policy.budgets.standing import prefers_cheaper, remaining_nusd
+from bursar.policy.budgets.standing import Room, prefers_cheaper, room_left
 from bursar.policy.budgets.worst_case import Bounds, WorstCase
 from bursar.wire.dialect import Fault
 
@@ -46,6 +46,8 @@ class Hold:
         self._claim: Claim | None = None
         self._taken_nusd = self._taken_tokens = 0
         self._levels: Sequence[Level] = ()
+        self._room: Room | None = None
+        self._whose: tuple[str, ...] = ()
 
     @property
     def is_needed(self) -> bool:
@@ -57,11 +59,11 @@ class Hold:
 
         It goes by what the counters held when the call's last hold was made.
         """
-        claim = self._claim
-        if claim is None or not self._levels:
+        claim, room = self._claim, self._room
+        if claim is None or room is None or room.nusd is None:
             return None
-        taken_nusd = _held(claim, Unit.NUSD) if total.cost_nusd is None else total.cost_nusd
-        return remaining_nusd(claim, self._levels, taken_nusd)
+        held_nusd = _held(claim, Unit.NUSD)
+        return max(0, room.nusd + held_nusd - (held_nusd if total.cost_nusd is None else total.cost_nusd))
 
     @property
     def prefers_cheaper(self) -> bool:
@@ -80,7 +82,7 @@ class Hold:
         claim = self._claim
         if claim is None:
             claim = self._begin(book)
-        worst = bounds.for_rooms(self._rooms(claim))
+        worst = bounds.for_room(self._engine.rooms.get(self._whose))
         while True:
             refusal = _refuse_unbounded(claim, worst)
             if refusal is not None:
@@ -89,7 +91,6 @@ class Hold:
             answer: _Answer = yield (Reserve if self._claim is None else Extend)(asked.reservation)
             if isinstance(answer, Exceeded) and worst is bounds.far and bounds.price_near:
                 # What was known of the counters was too old; next to a limit, the nearer bound may still fit.
-                self._learn(asked, answer)
                 worst = bounds.near
                 continue
             return (yield from self._judge(asked, answer))
@@ -123,6 +124,7 @@ class Hold:
         call = self._call
         arrival, whose = call.arrival, call.attribution
         claimant = Claimant(arrival.operation_id, whose, whose.key, write_note(call))
+        self._whose = book.whose(claimant)
         return book.claim(claimant, Amounts(0, 0), arrival.at_s)
 
     def _beyond(self, worst: WorstCase) -> Amounts:
@@ -133,10 +135,11 @@ class Hold:
         match answer:
             case Held():
                 self._claim, self._levels = asked, answer.levels
-                self._remember(asked, answer.levels)
+                self._room = room_left(asked, answer.levels)
+                self._engine.rooms.keep(self._whose, self._room)
                 return None
             case Exceeded():
-                self._learn(asked, answer)
+                self._engine.rooms.pop(self._whose, None)
                 return refuse(asked, self._without_own(answer), self._call.arrival.at_s)
             case Throttled():
                 return refuse(asked, answer, self._call.arrival.at_s)
@@ -147,32 +150,12 @@ class Hold:
             case None:
                 if self._engine.options.admit_unheld:
                     # What it takes is counted once the store can be asked again.
-                    self._claim, self._levels = asked, ()
+                    self._claim, self._levels, self._room = asked, (), None
                     return None
                 if self._claim is None:
                     # Whether it is held is not known.
                     yield Settle(asked.reservation, None)
                 return _STORE_FAILED
-
-    def _rooms(self, claim: Claim) -> Iterator[tuple[Unit, int | None]]:
-        """Yield what was last known to be left of each limit."""
-        rooms = self._engine.rooms
-        for demand in claim.demands:
-            if demand.limit is not None:
-                yield demand.counter.unit, rooms.get(demand.counter)
-
-    def _remember(self, claim: Claim, levels: Sequence[Level]) -> None:
-        keep = self._engine.rooms.keep
-        for demand, level in zip(claim.demands, levels, strict=True):
-            limit = demand.limit if demand.new_limit is None else demand.new_limit
-            if limit is not None:
-                keep(demand.counter, limit - level.settled - level.held)
-
-    def _learn(self, claim: Claim, answer: Exceeded) -> None:
-        level = answer.level
-        self._engine.rooms.keep(
-            claim.demands[answer.demand].counter, answer.limit - level.settled - level.held
-        )
 
     def _without_own(self, answer: Exceeded) -> Exceeded:
         """Leave out of what is held what the call itself holds: what it may need has that in it."""

@@ -87,6 +87,17 @@ class BudgetBook:
         at_s = counter.start_s or _DAY_S
         return counter in self.counters(read_scope(counter.scope), at_s)
 
+    def whose(self, claimant: Claimant) -> tuple[str, ...]:
+        """Name whom a call is for, as far as budgets tell it: calls alike fall under the same limits."""
+        attribution, kinds = claimant.attribution, self._kinds
+        return (
+            attribution.tenant,
+            attribution.agent,
+            claimant.key_id if ScopeKind.KEY in kinds else "",
+            attribution.user if ScopeKind.USER in kinds else "",
+            attribution.conversation if ScopeKind.CONVERSATION in kinds else "",
+        )
+
     def claim(self, claimant: Claimant, most: Amounts, at_s: float, ttl_s: int = 120) -> Claim:
         """Ask for what a call can take at most.
 
@@ -97,14 +108,12 @@ class BudgetBook:
             at_s: When it is asked, in seconds since the epoch: its windows are those of this moment.
             ttl_s: How long it is held unless it is renewed.
         """
-        attribution, kinds = claimant.attribution, self._kinds
-        key_id = claimant.key_id if ScopeKind.KEY in kinds else ""
-        user = attribution.user if ScopeKind.USER in kinds else ""
-        form = self._form((attribution.tenant, attribution.agent, key_id, user), claimant, at_s)
+        tenant, *names, conversation = self.whose(claimant)
+        form = self._form((tenant, *names), claimant, at_s)
         demands, budgets = form.demands, form.budgets
         throttles, throttling = form.throttles, form.throttling
-        if ScopeKind.CONVERSATION in kinds and attribution.conversation:
-            own = self._form((attribution.tenant, attribution.conversation), claimant, at_s)
+        if conversation:
+            own = self._form((tenant, conversation), claimant, at_s)
             demands, budgets = demands + own.demands, budgets + own.budgets
             throttles, throttling = throttles + own.throttles, throttling + own.throttling
         reservation = Reservation(

@@ -60,22 +60,34 @@ def prefers_cheaper(claim: Claim, levels: Sequence[Level]) -> bool:
     return any(each.prefers_cheaper for _, _, each in standings(claim, levels))
 
 
-def remaining_nusd(claim: Claim, levels: Sequence[Level], taken_nusd: int | None = None) -> int | None:
-    """Return what is left of the tightest limit on money, in nanodollars; None where there is none.
+class Room(msgspec.Struct, frozen=True, gc=False):
+    """What the tightest limits leave; less than nothing where one is passed.
+
+    Attributes:
+        nusd: Of money, in nanodollars; None where it is not limited.
+        tokens: Of tokens; None likewise.
+    """
+
+    nusd: int | None
+    tokens: int | None
+
+
+def room_left(claim: Claim, levels: Sequence[Level]) -> Room:
+    """Return what the limits behind a claim leave.
 
     Args:
         claim: The claim.
-        levels: Its demands' counters, in order; empty where they are not known.
-        taken_nusd: What the call has taken, where that is to count in the place of what it holds.
+        levels: Its demands' counters, in order.
     """
-    least: int | None = None
-    for demand, level in zip(claim.demands, levels, strict=bool(levels)):
+    nusd: int | None = None
+    tokens: int | None = None
+    for demand, level in zip(claim.demands, levels, strict=True):
         limit = demand.limit if demand.new_limit is None else demand.new_limit
-        if limit is None or demand.counter.unit is not Unit.NUSD:
+        if limit is None:
             continue
-        left = limit - level.settled - level.held
-        if taken_nusd is not None:
-            left += demand.amount - taken_nusd
-        if least is None or left < least:
-            least = left
-    return None if least is None else max(0, least)
+        left, unit = limit - level.settled - level.held, demand.counter.unit
+        if unit is Unit.NUSD:
+            nusd = left if nusd is None or left < nusd else nusd
+        elif unit is Unit.TOKENS:
+            tokens = left if tokens is None or left < tokens else tokens
+    return Room(nusd, tokens)

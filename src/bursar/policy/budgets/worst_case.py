@@ -12,7 +12,7 @@ The prompt's tokens are bounded twice:
 - *near*: our own count, corrected by what the provider reported, and a margin on it. It holds while the
   provider's count stays within that margin.
 
-Which of the two is held depends on how much room the limits leave (`Bounds.for_rooms`). Whoever reserves
+Which of the two is held depends on how much room the limits leave (`Bounds.for_room`). Whoever reserves
 keeps, per counter, the room (limit − settled − held) that its last answer from the store left (`Held.levels`
 or `Exceeded.level`), and asks with that: one round trip. A counter that was never seen counts as near: its
 first call is held by our count, and the margin is all that it may be wrong by. Where the levels were stale,
@@ -37,6 +37,7 @@ from bursar.domain.usage import PROMPT_CLASSES, ServerTool, TokenClass
 from bursar.domain.windows import Window
 from bursar.errors import UnpricedClass
 from bursar.policy.budgets.dearest import DearestTokens
+from bursar.policy.budgets.standing import Room
 from bursar.wire.extras import Extras
 
 FAR_FACTOR = 20
@@ -175,21 +176,22 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
         """The near one, nowhere above the far one."""
         return self.far if self.price_near is None else self.price_near()
 
-    def for_rooms(self, rooms: Iterable[tuple[Unit, int | None]]) -> WorstCase:
+    def for_room(self, room: Room | None) -> WorstCase:
         """Return the bound to hold.
 
         Args:
-            rooms: For each limit that the call falls under, its unit and what was last known to be left of
-                it; None where nothing is known.
+            room: What was last known to be left of the limits that the call falls under; None for nothing.
         """
         if self.price_near is None:
             return self.far
-        amounts = {Unit.NUSD: self.far.nusd, Unit.TOKENS: self.far.tokens}
-        for unit, room in rooms:
-            amount = amounts.get(unit, 1)
-            if amount is None or room is None or not is_far(room, amount):
-                return self.near
+        if room is None or not (_is_far(room.nusd, self.far.nusd) and _is_far(room.tokens, self.far.tokens)):
+            return self.near
         return self.far
+
+
+def _is_far(room: int | None, amount: int | None) -> bool:
+    """Whether a limit with so much room is far from an amount; without a limit, all are."""
+    return room is None or (amount is not None and is_far(room, amount))
 
 
 def is_far(room: int, amount: int) -> bool:

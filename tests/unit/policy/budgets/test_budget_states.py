@@ -8,7 +8,7 @@ from bursar.domain.reservations import Counter, Level, Period, Unit
 from bursar.domain.scopes import read_pattern, scopes_of
 from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.claims import Amounts, Claimant
-from bursar.policy.budgets.standing import prefers_cheaper, remaining_nusd, standing
+from bursar.policy.budgets.standing import Room, prefers_cheaper, room_left, standing
 from bursar.policy.budgets.states import forecast, state_of
 from bursar.policy.budgets.stops import stopped
 
@@ -42,12 +42,11 @@ def test_the_tightest_limit_on_money_says_what_remains() -> None:
         Claimant("op", Attribution("acme", "desk")), Amounts(5, 5), 0.0
     )
     levels = [Level(USD // 4, USD // 4) for _ in claim.demands]
-    assert remaining_nusd(claim, levels) == USD // 2
+    assert room_left(claim, levels) == Room(USD // 2, None)
     assert not prefers_cheaper(claim, levels)
     assert prefers_cheaper(claim, [Level(90 * USD, 0) for _ in claim.demands])
     unlimited = BudgetBook([turns]).claim(Claimant("op", Attribution("acme")), Amounts(5, 5), 0.0)
-    assert remaining_nusd(unlimited, [Level(0, 0) for _ in unlimited.demands]) is None
-    assert remaining_nusd(claim, []) is None
+    assert room_left(unlimited, [Level(0, 0) for _ in unlimited.demands]) == Room(None, None)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from bursar.adapters.maxima_data import load_maxima
 from bursar.cachemodel.prompts import CacheOptions
 from bursar.domain.prices import Price, PriceStep, Terms, cost, total_nusd
 from bursar.domain.prompt import ContentClass, Mark
-from bursar.domain.reservations import Unit
 from bursar.domain.tokens import Basis, Overhead, TokenRatios
 from bursar.domain.usage import ServerTool, TokenClass, Usage
 from bursar.domain.windows import Window
+from bursar.policy.budgets.standing import Room
 from bursar.policy.budgets.worst_case import (
     FAR_FACTOR,
     Bounds,
@@ -209,11 +209,12 @@ def test_the_far_bound_is_held_only_where_every_limit_is_far() -> None:
     nusd, tokens = found.far.nusd, found.far.tokens
     assert nusd is not None
     assert tokens is not None
-    far = [(Unit.NUSD, FAR_FACTOR * nusd), (Unit.TOKENS, FAR_FACTOR * tokens)]
-    assert found.for_rooms(far) is found.far
-    assert found.for_rooms([]) is found.far
-    assert found.for_rooms([far[0], (Unit.TOKENS, FAR_FACTOR * tokens - 1)]) == found.near
-    assert found.for_rooms([far[0], (Unit.NUSD, None)]) == found.near
+    far = Room(FAR_FACTOR * nusd, FAR_FACTOR * tokens)
+    assert found.for_room(far) is found.far
+    assert found.for_room(Room(None, None)) is found.far
+    assert found.for_room(Room(FAR_FACTOR * nusd, FAR_FACTOR * tokens - 1)) == found.near
+    assert found.for_room(Room(-1, None)) == found.near
+    assert found.for_room(None) == found.near
 
 
 def test_far_is_twenty_calls_away() -> None:
