@@ -6,10 +6,10 @@ set a notifier up pay for it.
 
 import importlib
 import logging
-import threading
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -80,8 +80,10 @@ def _import_apprise() -> Any:
             library.Apprise.instantiate("json://127.0.0.1")
     except ImportError:
         raise BadSetting('Apprise is not installed; install it with pip install "bursar[notify]"') from None
-    # What it logs may hold parts of URLs: we say ourselves what became of a message.
-    _LOG.propagate = False
+    # What it logs, and its HTTP client, may hold parts of URLs: we say ourselves what became of a message.
+    _LOG.propagate = logging.getLogger("urllib3").propagate = False
+    if not any(isinstance(handler, _Listener) for handler in _LOG.handlers):
+        _LOG.addHandler(_Listener(logging.WARNING))
     return library
 
 
@@ -101,25 +103,25 @@ def _secrets_in(url: str) -> list[str]:
     return sorted(spelt, key=len, reverse=True)
 
 
-class _Listener(logging.Handler):
-    """Hears what Apprise says in one thread, from warnings up."""
+_SAID: ContextVar[list[str] | None] = ContextVar("said", default=None)
+"""What Apprise says of the message that is being sent; it hands contexts on to threads of its own."""
 
-    def __init__(self, said: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._said = said
-        self._thread = threading.get_ident()
+
+class _Listener(logging.Handler):
+    """Keeps what Apprise says with the message that it says it of, from warnings up."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self._said.append(record.getMessage())
+        """Keep one record."""
+        said = _SAID.get()
+        if said is not None:
+            said.append(record.getMessage())
 
 
 @contextmanager
 def _listening() -> Generator[list[str]]:
     said: list[str] = []
-    listener = _Listener(said)
-    _LOG.addHandler(listener)
+    token = _SAID.set(said)
     try:
         yield said
     finally:
-        _LOG.removeHandler(listener)
+        _SAID.reset(token)

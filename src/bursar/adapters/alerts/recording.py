@@ -23,7 +23,7 @@ LOG = logging.getLogger("bursar.alerts")
 _LOOK_EVERY_S = 1.0
 
 # Whoever crossed a step tells of it at once. If nobody has by then, nobody lived to do so.
-_OTHERS_TELL_WITHIN_S = 5.0
+_OTHERS_TELL_WITHIN_S = 10.0
 
 # How often the ledger is gone through for what nobody told of; and at start, and when budgets change.
 _REVIEW_EVERY_S = 600.0

@@ -21,6 +21,8 @@ from bursar.policy.budgets.book import BudgetBook
 # More than any amount: no further step is to be told of.
 _NEVER = 1 << 64
 
+_UNSEEN = (0, 0)
+
 # Some 30 MB. A counter that is forgotten is looked at anew, which changes nothing.
 _COUNTERS_MAX = 100_000
 
@@ -77,7 +79,8 @@ class CrossingWatch:
         self._kinds: frozenset[tuple[ScopeKind, Unit, Period]] = frozenset(
             (budget.pattern.kind, budget.unit, budget.period) for budget in self._steps
         )
-        self._due = BoundedDict[Counter, int](_COUNTERS_MAX)
+        # For each counter the amount from which on there is a step to be seen, and the highest step that was.
+        self._due = BoundedDict[Counter, tuple[int, int]](_COUNTERS_MAX)
         # Whether nobody is ever told of anything.
         self.is_idle = not self._steps
 
@@ -101,8 +104,12 @@ class CrossingWatch:
             return False
         due = self._due
         for demand, amount, level in zip(reservation.demands, amounts, levels, strict=True):
-            if level.settled >= due.get(demand.counter, 0):
-                self._cross(demand.counter, amount, level.settled)
+            settled = level.settled
+            next_at, last_at = due.get(demand.counter, _UNSEEN)
+            # Calls are seen in another order than they settled in: one may come late that crossed a step
+            # which is known to be crossed.
+            if settled >= next_at or settled - amount < last_at:
+                self._cross(demand.counter, amount, settled)
         return bool(self._waiting)
 
     def take(self) -> list[Crossing]:
@@ -125,24 +132,21 @@ class CrossingWatch:
                     yield Crossing(counter, budget, amount, missed=reached)
 
     def _cross(self, counter: Counter, amount: int, settled: int) -> None:
-        known = self._due.get(counter, 0)
         budget = self._find(counter)
         if budget is None:
-            self._due.keep(counter, _NEVER)
+            self._due.keep(counter, (_NEVER, 0))
             return
-        fresh: list[Step] = []
-        missed: list[Step] = []
-        next_at = _NEVER
-        for step in self._steps[budget]:
-            at = amount_at(budget, step)
-            if at > settled:
-                next_at = at
-                break
-            if at >= known:
-                (fresh if at > settled - amount else missed).append(step)
-        self._due.keep(counter, next_at)
+        seen_to = self._due.get(counter, _UNSEEN)[1]
+        steps = self._steps[budget]
+        reached = [(at, step) for step in steps if (at := amount_at(budget, step)) <= settled]
+        fresh = tuple(step for at, step in reached if at > settled - amount)
+        missed = tuple(step for at, step in reached if seen_to < at <= settled - amount)
+        last_at = reached[-1][0] if reached else 0
+        if last_at >= seen_to:
+            next_at = amount_at(budget, steps[len(reached)]) if len(reached) < len(steps) else _NEVER
+            self._due.keep(counter, (next_at, last_at))
         if fresh or missed:
-            self._waiting.append(Crossing(counter, budget, settled, tuple(fresh), tuple(missed)))
+            self._waiting.append(Crossing(counter, budget, settled, fresh, missed))
 
     def _find(self, counter: Counter) -> Budget | None:
         """Return the budget with steps to be told of that a counter belongs to; None for none."""
