@@ -141,4 +141,5 @@ def arbitrary_entries(operation_ids: st.SearchStrategy[str] | None = None) -> st
         basis=st.sampled_from(CostBasis),
         faults=st.just(()) | st.tuples(_names),
         would_save=st.dictionaries(st.sampled_from(Technique), _nusd, max_size=2),
+        decisions=st.just(()) | st.tuples(_names),
     )

@@ -231,3 +231,16 @@ async def test_next_to_a_limit_the_nearer_bound_may_still_fit() -> None:
     scene.purse.store.steps.clear()
     assert (await scene.play(asked)).status == 200
     assert scene.purse.store.steps == ["reserve", "reserve", "settle"]
+
+
+async def test_that_cheaper_models_are_to_be_preferred_is_recorded_with_the_call() -> None:
+    face = ANTHROPIC_FACE
+    ladder = [{"at": 0.5, "actions": ["prefer_cheaper"]}]
+    budget: BudgetEntry = table("tenant:*", limit_usd="0.2", ladder=ladder)
+    scene = BudgetScene(face.answer(), budgets=[budget])
+    await scene.play(face.question())
+    counter = next(demand.counter for demand in scene.purse.store.demands if demand.limit is not None)
+    await scene.purse.store.correct(counter, 110_000_000, scene.clock.now())
+    assert (await scene.play(face.question())).status == 200
+    decisions = [entry.decisions for entry in scene.ledger.entries]
+    assert decisions == [(), ("prefer_cheaper:tenant:default",)]

@@ -141,6 +141,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         basis: Where the cost comes from.
         faults: Names of what failed inside Bursar while the call went out as it came.
         would_save: In observe mode: what each technique would have saved, had it acted.
+        decisions: What was decided about it beside what its techniques did, such as `prefer_cheaper`.
     """
 
     operation_id: str
@@ -166,6 +167,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     basis: CostBasis
     faults: tuple[str, ...] = ()
     would_save: Mapping[Technique, int] = msgspec.field(default_factory=dict[Technique, int])
+    decisions: tuple[str, ...] = ()
 
     @property
     def saved_nusd(self) -> int | None:

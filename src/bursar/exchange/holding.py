@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bursar.domain.budgets import ActionKind
 from bursar.domain.reservations import Ended, Exceeded, Held, Level, Throttled, Unit
 from bursar.effects import Effect, Extend, Left, Reserve, Settle
 from bursar.exchange.bills import Bill
@@ -66,9 +67,12 @@ class Hold:
         return max(0, room.nusd + held_nusd - (held_nusd if total.cost_nusd is None else total.cost_nusd))
 
     @property
-    def prefers_cheaper(self) -> bool:
-        """Whether a budget is so far spent that cheaper models are to be preferred."""
-        return self._claim is not None and bool(self._levels) and prefers_cheaper(self._claim, self._levels)
+    def decisions(self) -> tuple[str, ...]:
+        """What the budgets' ladders decide about the call, for its entry."""
+        if self._claim is None or not self._levels:
+            return ()
+        scope = prefers_cheaper(self._claim, self._levels)
+        return () if scope is None else (f"{ActionKind.PREFER_CHEAPER.value}:{scope}",)
 
     def cover(self, bounds: Bounds) -> Generator[Effect, Any, Refusal | Fault | None]:
         """Hold what a further attempt can take at most.

@@ -126,6 +126,8 @@ def _make(
             faults += yield from keep_and_share(call, finding.key, sending, answer)
     if faults:
         entry = msgspec.structs.replace(entry, faults=(*entry.faults, *faults))
+    if decisions := hold.decisions:
+        entry = msgspec.structs.replace(entry, decisions=decisions)
     recorded: bool = yield Record(entry, cache)
     yield from hold.settle(outcome.total, answered=entry.status is Status.OK, recorded=recorded)
     return reply

@@ -78,7 +78,8 @@ def test_a_ledger_of_the_first_schema_is_brought_up_to_date(migrated: Path, tmp_
     with closing(sqlite3.connect(migrated)) as connection, closing(sqlite3.connect(old)) as copy:
         connection.backup(copy)
         copy.execute("DROP INDEX ix_entries_held_out")
-        copy.execute("ALTER TABLE entries DROP COLUMN key")
+        for column in ("key", "decisions"):
+            copy.execute(f"ALTER TABLE entries DROP COLUMN {column}")
         copy.execute("UPDATE alembic_version SET version_num = '0001'")
         copy.commit()
     migrate(LEDGER, old)

@@ -99,6 +99,7 @@ def entry_row(entry: Entry) -> Row:
         _json(who.tags) if who.tags else "[]",
         _json(entry.faults) if entry.faults else "[]",
         who.key,
+        _json(entry.decisions) if entry.decisions else "[]",
     )
     _check(row)
     return row
@@ -149,6 +150,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
         basis=CostBasis(cell["basis"]),
         faults=_names.decode(cell["faults"]),
         would_save=_shares.decode(cell["would_save"]),
+        decisions=_names.decode(cell["decisions"]),
     )
 
 

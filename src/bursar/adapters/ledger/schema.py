@@ -14,7 +14,7 @@ from bursar.domain.holdout import HELD_OUT
 from bursar.domain.ledger import Component, Technique
 from bursar.domain.usage import ServerTool, TokenClass
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in `migrations/versions`; a ledger that is at it needs no migration."""
 
 APPLICATION_ID = 0x42525352
@@ -105,8 +105,10 @@ entries = Table(
     Column("would_save", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("faults", JSON, nullable=False),
-    # Id of the virtual key; it came with the third schema, and a column that is added comes last.
+    # Id of the virtual key. This and what follows came with later schemas, and a column that is added comes
+    # last.
     Column("key", Text, nullable=False, server_default=""),
+    Column("decisions", JSON, nullable=False, server_default=text("'[]'")),
     # Reports cut by time and then scan; any further index would cost every call and help none of them.
     Index(None, "at_us"),
     # But for calls that are held out: few, if any, and asked for by every report.

@@ -1,6 +1,6 @@
 """How far up their ladders budgets are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -43,21 +43,17 @@ def standing(budget: Budget, level: Level) -> Standing:
     return Standing(budget.crossed(level.settled), max(0, limit - level.settled - level.held))
 
 
-def standings(claim: Claim, levels: Sequence[Level]) -> Iterator[tuple[str, Budget, Standing]]:
-    """Yield scope, budget and standing of each budget behind a claim.
-
-    Args:
-        claim: The claim.
-        levels: Its demands' counters, in order, as the store gave them; empty where nothing changed.
-    """
-    for demand, budget, level in zip(claim.demands, claim.budgets, levels, strict=bool(levels)):
-        if budget is not None:
-            yield demand.counter.scope, budget, standing(budget, level)
-
-
-def prefers_cheaper(claim: Claim, levels: Sequence[Level]) -> bool:
-    """Whether any budget behind a claim is so far spent that cheaper models are to be preferred."""
-    return any(each.prefers_cheaper for _, _, each in standings(claim, levels))
+def prefers_cheaper(claim: Claim, levels: Sequence[Level]) -> str | None:
+    """Return the first scope whose budget is so far spent that cheaper models are preferred; else None."""
+    return next(
+        (
+            demand.counter.scope
+            for demand, budget, level in zip(claim.demands, claim.budgets, levels, strict=True)
+            # Most budgets have no ladder.
+            if budget is not None and budget.ladder and standing(budget, level).prefers_cheaper
+        ),
+        None,
+    )
 
 
 class Room(msgspec.Struct, frozen=True, gc=False):

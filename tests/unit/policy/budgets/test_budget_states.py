@@ -43,8 +43,8 @@ def test_the_tightest_limit_on_money_says_what_remains() -> None:
     )
     levels = [Level(USD // 4, USD // 4) for _ in claim.demands]
     assert room_left(claim, levels) == Room(USD // 2, None)
-    assert not prefers_cheaper(claim, levels)
-    assert prefers_cheaper(claim, [Level(90 * USD, 0) for _ in claim.demands])
+    assert prefers_cheaper(claim, levels) is None
+    assert prefers_cheaper(claim, [Level(90 * USD, 0) for _ in claim.demands]) == "tenant:acme"
     unlimited = BudgetBook([turns]).claim(Claimant("op", Attribution("acme")), Amounts(5, 5), 0.0)
     assert room_left(unlimited, [Level(0, 0) for _ in unlimited.demands]) == Room(None, None)
 
