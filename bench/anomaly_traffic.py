@@ -90,7 +90,7 @@ def _recorded(file: Path) -> tuple[tuple[float, int, int], ...]:
 
 
 def choose(month: Month, tenant: str) -> list[Injected]:
-    """Choose when anomalies begin: on any day from the ninth on, between 8 and 19, never two close together."""
+    """Choose when anomalies begin: from the ninth day on, between 8 and 19, never two close together."""
     draw = random.Random(f"{month.seed} {tenant} anomalies")  # noqa: S311 - load, not a secret
     kinds = [kind for kind in KINDS for _ in range(month.each)]
     draw.shuffle(kinds)
@@ -172,7 +172,7 @@ class Tenant:
         _, read_price, write_price, output_price = _DEAR if dear else _USUAL
         nusd = read * read_price + (prompt - read) * write_price + output_tokens * output_price
         model = f"claude-dear-{int(self._begins[bisect_right(self._begins, at_s) - 1])}" if dear else "claude"
-        return _write(f"{self._name}-{next(self._numbers)}", at_s, self._name, talk.name, model, usage, nusd)
+        return self._write(at_s, talk.name, model, usage, nusd)
 
     def _conversation(self, at_s: float, *, looping: bool) -> _Conversation:
         if looping:
@@ -190,30 +190,27 @@ class Tenant:
             return talk
         return talks[self._draw.randrange(len(talks))]
 
-
-def _write(
-    name: str, at_s: float, tenant: str, conversation: str, model: str, usage: Usage, nusd: int
-) -> Entry:
-    return Entry(
-        operation_id=name,
-        at_s=at_s,
-        attribution=Attribution(tenant, "airline-support", "customer_support", conversation),
-        dialect="anthropic.messages",
-        model=model,
-        mode="optimise",
-        stream=False,
-        status=Status.OK,
-        http_status=200,
-        latency_ms=900,
-        overhead_us=200,
-        thread=conversation,
-        turn=0,
-        attempts=_ATTEMPT,
-        usage=usage,
-        components={},
-        cost_nusd=nusd,
-        cost_max_nusd=nusd,
-        baseline_nusd=nusd,
-        shares={},
-        basis=CostBasis.MEASURED,
-    )
+    def _write(self, at_s: float, conversation: str, model: str, usage: Usage, nusd: int) -> Entry:
+        return Entry(
+            operation_id=f"{self._name}-{next(self._numbers)}",
+            at_s=at_s,
+            attribution=Attribution(self._name, "airline-support", "customer_support", conversation),
+            dialect="anthropic.messages",
+            model=model,
+            mode="optimise",
+            stream=False,
+            status=Status.OK,
+            http_status=200,
+            latency_ms=900,
+            overhead_us=200,
+            thread=conversation,
+            turn=0,
+            attempts=_ATTEMPT,
+            usage=usage,
+            components={},
+            cost_nusd=nusd,
+            cost_max_nusd=nusd,
+            baseline_nusd=nusd,
+            shares={},
+            basis=CostBasis.MEASURED,
+        )

@@ -8,6 +8,7 @@ import msgspec
 
 from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
 from bursar.domain.alerts import Message, Rejected
+from bursar.domain.anomalies import Anomaly
 from bursar.domain.ledger import Entry
 from bursar.domain.reservations import Counter, End, Ended, Exceeded, Held, Level, Reservation, Throttled
 from bursar.policy.response_cache import CacheUse
@@ -207,6 +208,14 @@ class Observer(Protocol):
 
     def ended(self, entry: Entry, *, durable: bool, cache: CacheUse = CacheUse.OFF) -> None:
         """Learn that a call ended, and what the response cache did for it."""
+        ...
+
+
+class AnomalySink(Protocol):
+    """Told of spending that is not as usual: a few times a month, if all is well."""
+
+    async def found(self, anomaly: Anomaly) -> None:
+        """Learn of a finding. It never fails; nothing waits for it but further findings."""
         ...
 
 

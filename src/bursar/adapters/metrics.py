@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from bursar.domain.anomalies import Anomaly
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.money import NUSD_PER_USD
 from bursar.domain.usage import TokenClass
@@ -40,6 +41,7 @@ class Metrics(Collector):
         self._unknown_calls = 0
         self._faults: Counter[str] = Counter()
         self._failures = 0
+        self._anomalies: Counter[str] = Counter()
         self._cache_uses = dict.fromkeys(CacheUse, 0)
         # One more than there are bounds: calls beyond the last.
         self._overheads = [0] * (len(_OVERHEAD_BUCKETS_US) + 1)
@@ -70,6 +72,10 @@ class Metrics(Collector):
             self._faults.update(entry.faults)
         if not durable:
             self._failures += 1
+
+    async def found(self, anomaly: Anomaly) -> None:
+        """Learn of spending that is not as usual. Fills `ports.AnomalySink`."""
+        self._anomalies[anomaly.kind.value] += 1
 
     def text(self) -> bytes:
         """Write all metrics."""
@@ -102,6 +108,12 @@ class Metrics(Collector):
         for fault, count in self._faults.items():
             faults.add_metric([fault], count)
         yield faults
+        anomalies = CounterMetricFamily(
+            "bursar_anomalies", "Findings of spending that is not as usual.", labels=["kind"]
+        )
+        for kind, count in self._anomalies.items():
+            anomalies.add_metric([kind], count)
+        yield anomalies
         uses = CounterMetricFamily(
             "bursar_response_cache", "Calls by what the response cache did for them.", labels=["result"]
         )

@@ -53,10 +53,14 @@ _BY_COMMAND = {
     "key revoke": ("bursar key revoke k-3f0c91d27a44",),
     "alert test": ("bursar alert test slack --config bursar.toml",),
     "alert list": ("bursar alert list", "bursar alert list --all --json"),
+    "anomaly list": ("bursar anomaly list", "bursar anomaly list --limit 5 --json"),
     "alert ack": ("bursar alert ack 17",),
     "stop": ('bursar stop tenant:acme --reason "a loop since 3 o\'clock"', "bursar stop agent:acme/desk"),
     "resume": ("bursar resume tenant:acme",),
-    "conversation resume": ("bursar conversation resume c-1842 --tenant acme --limit-usd 2",),
+    "conversation resume": (
+        "bursar conversation resume c-1842 --tenant acme",
+        "bursar conversation resume c-1842 --tenant acme --limit-usd 2",
+    ),
     "prices show": (
         "bursar prices show",
         "bursar prices show claude-sonnet-4-6 gpt-6-astra",

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from bursar.cli.alert import alert_app
+from bursar.cli.anomaly import anomaly_app
 from bursar.cli.budget import budget_app
 from bursar.cli.config import config_app
 from bursar.cli.conversation import conversation_app
@@ -34,6 +35,7 @@ app.command(epilog=examples("replay"))(replay)
 app.command(epilog=examples("doctor"))(doctor)
 app.add_typer(budget_app, name="budget")
 app.add_typer(alert_app, name="alert")
+app.add_typer(anomaly_app, name="anomaly")
 app.add_typer(key_app, name="key")
 app.command(epilog=examples("stop"))(stop)
 app.command(epilog=examples("resume"))(resume)

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from bursar.errors import BadSetting
 from bursar.settings.agents import AgentSection, Layer, Layers, PrefixCache
+from bursar.settings.anomalies import AnomalySection
 from bursar.settings.budgets import BudgetEntries, BudgetEntry
 from bursar.settings.notify import NotifySection
 from bursar.settings.prices import PriceSection
@@ -156,6 +157,7 @@ class Settings(Section):
         agents: and for an agent, or a tenant's agent (`"TENANT/NAME"`).
         budgets: What scopes may take.
         notify: Whom ladders tell, by name.
+        anomalies: When somebody is told that spending is not as usual.
         unpriced_worst_case_usd: What a call to a model without a price is taken to cost at most, in
             nanodollars, where such calls are admitted; absent: wherever a budget limits money, they are
             refused.
@@ -177,6 +179,7 @@ class Settings(Section):
     prices: PriceSection = Field(default_factory=PriceSection)
     budgets: BudgetEntries = ()
     notify: dict[Label, NotifySection] = Field(default_factory=dict)
+    anomalies: AnomalySection = AnomalySection()
     unpriced_worst_case_usd: PositiveUsd | None = None
     count_margin: Share = 100
 

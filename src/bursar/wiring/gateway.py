@@ -35,6 +35,7 @@ from bursar.settings.budgets import budgets_of
 from bursar.settings.stored import Act
 from bursar.wiring.admin import AdminWatch, Counting
 from bursar.wiring.alerts import Alerts, build_notifier
+from bursar.wiring.anomalies import build_anomaly_feed
 from bursar.wiring.budgets import Ledgers, build_holdings
 from bursar.wiring.caps import CapRaiser
 from bursar.wiring.engine import build_engine, providers_of
@@ -65,6 +66,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
         timers,
     )
     metrics = Metrics()
+    anomalies = build_anomaly_feed(settings, metrics, clock)
     resources = AsyncExitStack()
     resources.enter_context(closing(ledger))
     resources.enter_context(closing(content))
@@ -84,7 +86,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
             SplintrTokenizer(),
             upstream,
             retained,
-            metrics,
+            metrics if anomalies is None else anomalies,
             TimeOrderedIds(clock),
             timers,
             content,
@@ -128,6 +130,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 LoopKeeper(engine.loops, admin, clock).keep_saving,
                 alerts.recorder.keep_recording,
                 alerts.deliverer.keep_delivering,
+                *([] if anomalies is None else [anomalies.keep_watching]),
             ),
         ),
     )

@@ -8,6 +8,6 @@
     subject         all of it for one agent and task of a tenant
     watch           all subjects, and who is told of what
 
-Everything is a function of the ledger's entries in their order: no clock, no randomness. Statistics are floats;
-they are never booked. Memory is bounded: what was forgotten is learned anew, quietly.
+Everything is a function of the ledger's entries in their order: no clock, no randomness. Statistics are
+floats; they are never booked. Memory is bounded: what was forgotten is learned anew, quietly.
 """

@@ -1,8 +1,8 @@
 """One quantity of a subject's calls, and when it has left its baseline: a cumulative sum (Page's CUSUM).
 
 Each value counts by how many spreads it lies above what is usual, less two, and six at most; the sum never
-falls below zero. It reaches eight when two values in a row lie six spreads above, or four that lie four above:
-by chance about never, while the sum of what is usual stays at zero.
+falls below zero. It reaches eight when two values in a row lie six spreads above, or four that lie four
+above: by chance about never, while the sum of what is usual stays at zero.
 """
 
 from bursar.policy.anomalies.baseline import Baseline, Departure

@@ -7,7 +7,7 @@ from bursar.policy.anomalies.options import AnomalyOptions
 from bursar.policy.anomalies.subject import Key, Subject
 
 SUBJECTS_MAX = 2_000
-"""Subjects that are known. One takes some 10 KB, and 0.3 KB for each conversation of the last quarter hour."""
+"""Subjects that are known. One takes some 10 KB, and 0.3 KB for each conversation that was active lately."""
 
 # Further signs of the same subject within this time belong to the same event.
 _EVENT_S = 600.0

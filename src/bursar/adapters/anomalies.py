@@ -1,0 +1,174 @@
+"""From the calls that end to whoever is told that spending is not as usual.
+
+On a call's own way, its entry is put into a queue and nothing else. Every few seconds the queue is emptied, a
+little at a time so that calls do not wait for it.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bursar.domain.alerts import Message
+from bursar.domain.anomalies import Anomaly
+from bursar.domain.ledger import Entry
+from bursar.domain.scopes import Scope, ScopeKind
+from bursar.policy.anomalies.watch import AnomalyWatch
+from bursar.policy.response_cache import CacheUse
+from bursar.ports import AnomalySink, Clock, Notifier, Observer
+
+LOG = logging.getLogger("bursar.anomalies")
+
+_EVERY_S = 5.0
+# About a millisecond.
+_SLICE_ENTRIES = 200
+# A burst that is longer is judged by its latest calls.
+_WAITING_MAX = 100_000
+
+_FILE = "anomalies.jsonl"
+_FILE_BYTES_MAX = 1 << 20
+_FILE_KEPT = 500
+
+_TRIES = 3
+_WAIT_S = 10.0
+
+
+class AnomalyFeed:
+    """Feeds a watch with what an observer is told. Fills `ports.Observer`.
+
+    Args:
+        observer: Told first.
+        watch: Finds what is not as usual.
+        sinks: Told of what it finds.
+        clock: The time.
+    """
+
+    def __init__(
+        self, observer: Observer, watch: AnomalyWatch, sinks: Sequence[AnomalySink], clock: Clock
+    ) -> None:
+        self._observer = observer
+        self._watch = watch
+        self._sinks = sinks
+        self._clock = clock
+        self._waiting: deque[Entry] = deque(maxlen=_WAITING_MAX)
+
+    def ended(self, entry: Entry, *, durable: bool, cache: CacheUse = CacheUse.OFF) -> None:
+        """Learn that a call ended."""
+        self._observer.ended(entry, durable=durable, cache=cache)
+        self._waiting.append(entry)
+
+    async def keep_watching(self) -> None:
+        """Look at what ended, every few seconds, for ever."""
+        while True:
+            await self._clock.sleep(_EVERY_S)
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - A statistic that breaks must not end the process.
+                # Its message could hold what entries hold.
+                LOG.error("anomalies could not be looked for: %s", type(error).__name__)  # noqa: TRY400 - as above
+
+    async def look(self) -> None:
+        """Look at what ended since the last time, and tell of what is found."""
+        waiting, see = self._waiting, self._watch.see
+        for _ in range(-(-len(waiting) // _SLICE_ENTRIES)):
+            for _ in range(min(_SLICE_ENTRIES, len(waiting))):
+                see(waiting.popleft())
+            await asyncio.sleep(0)
+        for anomaly in self._watch.judge(self._clock.now()):
+            for sink in self._sinks:
+                await sink.found(anomaly)
+
+
+class AnomalyLog:
+    """Writes findings to the log, and to a file of bounded size. Fills `ports.AnomalySink`.
+
+    Args:
+        directory: Where the file lies.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def found(self, anomaly: Anomaly) -> None:
+        """Write a finding."""
+        LOG.warning("%s: %s", _whose(anomaly), anomaly.said)
+        try:
+            await asyncio.to_thread(self._append, anomaly)
+        except OSError as error:
+            LOG.warning("a finding could not be written to %s: %s", _FILE, error.strerror)
+
+    def _append(self, anomaly: Anomaly) -> None:
+        file = self._directory / _FILE
+        if file.exists() and file.stat().st_size > _FILE_BYTES_MAX:
+            kept = file.read_bytes().splitlines(keepends=True)[-_FILE_KEPT:]
+            shorter = file.with_suffix(".new")
+            shorter.write_bytes(b"".join(kept))
+            shorter.replace(file)
+        with file.open("ab") as stream:
+            stream.write(msgspec.json.encode(anomaly) + b"\n")
+
+
+def read_anomalies(directory: Path, most: int) -> list[Anomaly]:
+    """Return the last findings, the latest first; a line that was cut off by a crash is passed over."""
+    try:
+        lines = (directory / _FILE).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    found: list[Anomaly] = []
+    for line in reversed(lines):
+        if len(found) == most:
+            break
+        try:
+            found.append(msgspec.json.decode(line, type=Anomaly))
+        except msgspec.DecodeError:
+            continue
+    return found
+
+
+class AnomalyNotices:
+    """Tells people, by notifiers. Fills `ports.AnomalySink`.
+
+    Args:
+        notifiers: By name.
+    """
+
+    def __init__(self, notifiers: dict[str, Notifier]) -> None:
+        self._notifiers = notifiers
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def found(self, anomaly: Anomaly) -> None:
+        """Begin to tell of a finding; a notifier that is slow holds nothing up."""
+        for name, notifier in self._notifiers.items():
+            task = asyncio.create_task(_send(name, notifier, write_notice(anomaly)))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+
+async def _send(name: str, notifier: Notifier, message: Message) -> None:
+    reason = ""
+    for number in range(_TRIES):
+        await asyncio.sleep(number * _WAIT_S)
+        rejected = await asyncio.to_thread(notifier.send, message)
+        if rejected is None:
+            return
+        reason = rejected.reason
+    LOG.warning("%s did not take a notice of an anomaly: %s", name, reason)
+
+
+def write_notice(anomaly: Anomaly) -> Message:
+    """Write what a person is told: names and numbers, no prompts."""
+    calls = "\n".join(anomaly.calls)
+    return Message(
+        f"Unusual spending: {_whose(anomaly)}",
+        f"{anomaly.said}.\n\nThe calls that cost most since it began:\n{calls}\n\n"
+        "See: bursar anomaly list; bursar report --by conversation\n"
+        f"Stop it: bursar stop {Scope(ScopeKind.AGENT, anomaly.tenant, anomaly.agent)}",
+    )
+
+
+def _whose(anomaly: Anomaly) -> str:
+    task = f", task {anomaly.task}" if anomaly.task else ""
+    return f"agent {anomaly.agent} of {anomaly.tenant}{task}"

@@ -1,0 +1,31 @@
+"""Settings → who looks for spending that is not as usual, and who is told."""
+
+from pathlib import Path
+
+from bursar.adapters.anomalies import AnomalyFeed, AnomalyLog, AnomalyNotices
+from bursar.adapters.metrics import Metrics
+from bursar.errors import BadSetting
+from bursar.policy.anomalies.watch import AnomalyWatch
+from bursar.ports import Clock
+from bursar.settings import Settings
+from bursar.wiring.alerts import build_notifier
+
+
+def build_anomaly_feed(settings: Settings, metrics: Metrics, clock: Clock) -> AnomalyFeed | None:
+    """Construct what stands between the calls and the metrics; None where nothing is looked for.
+
+    Raises:
+        BadSetting: Somebody is to be told for whom no notifier is set up, or by one that cannot be.
+    """
+    section = settings.anomalies
+    if not section.enabled:
+        return None
+    unknown = [name for name in section.notify if name not in settings.notify]
+    if unknown:
+        raise BadSetting(
+            f"no notifier {unknown[0]!r} is set up; add [notify.{unknown[0]}], or leave it out",
+            place="anomalies.notify",
+        )
+    notifiers = {name: build_notifier(name, settings.notify[name]) for name in section.notify}
+    sinks = (AnomalyLog(Path(settings.storage.dir)), metrics, AnomalyNotices(notifiers))
+    return AnomalyFeed(metrics, AnomalyWatch(section.options()), sinks, clock)
