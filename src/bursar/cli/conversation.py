@@ -75,6 +75,10 @@ def resume(
         )
     if looped is not None:
         admin.put(looped)
+        if not as_json:
+            typer.echo(f"{scope} goes on: the loop that it was stopped for is forgiven.")
+            if not limits:
+                return
     pattern = ScopePattern.only(scope)
     if limits:
         before = Overview(settings, time.time())
