@@ -11,6 +11,7 @@ from bursar.double.models import ModelCatalogue, ModelLimits
 from bursar.exchange.summarising import is_for_summary
 from bursar.policy.agent import AgentPolicy, PolicyBook, ToolResultPolicy
 from bursar.policy.history.options import HistoryOptions
+from bursar.policy.loops import LoopOptions
 from bursar.ports import UpstreamRequest
 from bursar.wire.dialect import Dialect
 from double_upstream import DoubleUpstream
@@ -78,7 +79,9 @@ class HistoryScene(Scene):
         window_tokens: int | None = None,
         **options: Any,
     ) -> None:
-        policy = AgentPolicy(history=history, tool_results=ToolResultPolicy(mode=results))
+        policy = AgentPolicy(
+            history=history, tool_results=ToolResultPolicy(mode=results), loops=LoopOptions(mode="off")
+        )
         super().__init__(whole(message()), policies=PolicyBook(policy), **options)
         models, self.engine.windows = load_model_limits(), load_windows()
         if window_tokens is not None:
