@@ -1,19 +1,17 @@
 """The admin store in one SQLite file."""
 
-import sqlite3
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from bursar.adapters.admin.schema import ADMIN, changes, items
-from bursar.adapters.sqlite.connection import reader_connection, store_failure, writer_connection
-from bursar.adapters.sqlite.migration import check, migrate
+from bursar.adapters.sqlite.connection import reader_connection, writer_connection
+from bursar.adapters.sqlite.opening import bring_up_to_date, exists, failing
 from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
 from bursar.errors import BadSetting, StoreFailed
 
@@ -52,9 +50,7 @@ class SqliteAdmin:
             StoreFailed: It cannot be written, or a newer Bursar wrote it.
         """
         path = data_dir / FILE_NAME
-        with _failing(path):
-            data_dir.mkdir(parents=True, exist_ok=True)
-            migrate(ADMIN, path)
+        bring_up_to_date(ADMIN, path)
         return cls(path)
 
     @classmethod
@@ -66,22 +62,17 @@ class SqliteAdmin:
             StoreFailed: It cannot be read, or its schema is not this version's.
         """
         path = data_dir / FILE_NAME
-        with _failing(path):
-            if not path.exists():
-                return None
-            with closing(reader_connection(path)) as connection:
-                check(ADMIN, connection, path)
-        return cls(path)
+        return cls(path) if exists(ADMIN, path) else None
 
     def version(self) -> int:
         """Return the state's version; see `ports.AdminStore`."""
-        with _failing(self._path), closing(reader_connection(self._path)) as connection:
+        with failing(ADMIN, self._path), closing(reader_connection(self._path)) as connection:
             (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM changes").fetchone()
             return int(version)
 
     def read(self) -> AdminState:
         """Return all that is set; see `ports.AdminStore`."""
-        with _failing(self._path), self._reading.connect() as connection:
+        with failing(ADMIN, self._path), self._reading.connect() as connection:
             version = _version(connection)
             rows = connection.execute(select(items).order_by(items.c.name)).mappings().all()
         state: dict[ItemKind, dict[str, AdminItem]] = {kind: {} for kind in ItemKind}
@@ -108,13 +99,13 @@ class SqliteAdmin:
         statement = select(changes).order_by(changes.c.version.desc()).limit(limit)
         if before_version is not None:
             statement = statement.where(changes.c.version < before_version)
-        with _failing(self._path), self._reading.connect() as connection:
+        with failing(ADMIN, self._path), self._reading.connect() as connection:
             return [_change_of(row) for row in connection.execute(statement).mappings()]
 
     def _change(self, item: AdminItem, after: str | None) -> AdminChange | None:
         at_us = round(item.set_at_s * _US_PER_S)
         here = (items.c.kind == item.kind.value) & (items.c.name == item.name)
-        with _failing(self._path), self._writing.begin() as connection:
+        with failing(ADMIN, self._path), self._writing.begin() as connection:
             before = connection.execute(select(items.c.content).where(here)).scalar()
             if before == after:
                 return None
@@ -187,16 +178,3 @@ def _begin_with(engine: Engine, statement: str) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction] -- SQLAlchemy calls it.
         connection.exec_driver_sql(statement)
-
-
-@contextmanager
-def _failing(path: Path) -> Generator[None]:
-    """Say what an error of the file means."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise store_failure(ADMIN, path, error) from error
-    except DBAPIError as error:
-        if not isinstance(error.orig, sqlite3.Error):
-            raise
-        raise store_failure(ADMIN, path, error.orig) from error

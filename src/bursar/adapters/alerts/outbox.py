@@ -6,13 +6,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy.exc import DBAPIError
-
 from bursar.adapters.alerts import statements as sql
 from bursar.adapters.alerts.rows import alert_of, us
 from bursar.adapters.alerts.schema import OUTBOX
-from bursar.adapters.sqlite.connection import reader_connection, store_failure, writer_connection
-from bursar.adapters.sqlite.migration import check, migrate
+from bursar.adapters.sqlite.connection import reader_connection, writer_connection
+from bursar.adapters.sqlite.opening import bring_up_to_date, exists, failing
 from bursar.domain.alerts import Alert, Message, Outcome
 from bursar.domain.budgets import Step
 from bursar.domain.reservations import Counter
@@ -43,9 +41,7 @@ class Outbox:
             StoreFailed: It cannot be written, or a newer Bursar wrote it.
         """
         path = data_dir / FILE_NAME
-        with _failing(path):
-            data_dir.mkdir(parents=True, exist_ok=True)
-            migrate(OUTBOX, path)
+        bring_up_to_date(OUTBOX, path)
         return cls(path)
 
     @classmethod
@@ -57,12 +53,7 @@ class Outbox:
             StoreFailed: It cannot be read, or its schema is not this version's.
         """
         path = data_dir / FILE_NAME
-        with _failing(path):
-            if not path.exists():
-                return None
-            with closing(reader_connection(path)) as connection:
-                check(OUTBOX, connection, path)
-        return cls(path)
+        return cls(path) if exists(OUTBOX, path) else None
 
     def record(
         self, crossings: Sequence[tuple[Crossing, float]], notifiers: Collection[str], now_s: float
@@ -193,13 +184,13 @@ class Outbox:
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
-        with _failing(self._path), closing(reader_connection(self._path)) as connection:
+        with failing(OUTBOX, self._path), closing(reader_connection(self._path)) as connection:
             connection.execute("BEGIN")
             yield connection
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection]:
-        with _failing(self._path), closing(writer_connection(self._path)) as connection:
+        with failing(OUTBOX, self._path), closing(writer_connection(self._path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
@@ -254,16 +245,3 @@ def _read(connection: sqlite3.Connection, alert_id: int) -> Alert:
     names = [column[0] for column in row.description]
     deliveries = connection.execute(sql.DELIVERIES, (alert_id,)).fetchall()
     return alert_of(dict(zip(names, row.fetchone(), strict=True)), deliveries)
-
-
-@contextmanager
-def _failing(path: Path) -> Generator[None]:
-    """Say what an error of the file means."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise store_failure(OUTBOX, path, error) from error
-    except DBAPIError as error:
-        if not isinstance(error.orig, sqlite3.Error):
-            raise
-        raise store_failure(OUTBOX, path, error.orig) from error

@@ -9,7 +9,6 @@ from typing import Self
 
 from sqlalchemy import Connection, bindparam, create_engine, select
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from bursar.adapters.ledger.drivers import DriverKind, read_amount, read_drivers
@@ -19,8 +18,8 @@ from bursar.adapters.ledger.rows import at_us, entry_of
 from bursar.adapters.ledger.schema import LEDGER, entries
 from bursar.adapters.ledger.settled import CountedWindow, Settled, read_settled
 from bursar.adapters.ledger.writer import GroupWriter
-from bursar.adapters.sqlite.connection import reader_connection, store_failure, writer_connection
-from bursar.adapters.sqlite.migration import check, migrate
+from bursar.adapters.sqlite.connection import reader_connection, writer_connection
+from bursar.adapters.sqlite.opening import bring_up_to_date, exists, failing
 from bursar.domain.ledger import Entry
 from bursar.domain.report import Report, ReportKey
 from bursar.domain.reservations import Counter, Unit
@@ -50,18 +49,12 @@ class LedgerReader:
             StoreFailed: It cannot be read, or its schema is not this version's.
         """
         path = data_dir / FILE_NAME
-        if not path.is_file():
+        if not exists(LEDGER, path):
             raise CallerMistake(
                 f"no ledger in {data_dir}: bursar serve makes one there with its first call; "
                 f"name the directory that it uses with --data-dir"
             )
-        reader = cls(path)
-        try:
-            with closing(reader_connection(path)) as connection:
-                check(LEDGER, connection, path)
-        except sqlite3.Error as error:
-            raise store_failure(LEDGER, path, error) from error
-        return reader
+        return cls(path)
 
     def report(
         self,
@@ -124,15 +117,9 @@ class LedgerReader:
         """Give a connection within one transaction: all parts must be sums over the same entries."""
         engine = create_engine("sqlite://", creator=lambda: reader_connection(self._path), poolclass=NullPool)
         try:
-            with engine.connect() as connection:
+            with failing(LEDGER, self._path), engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN")
                 yield connection
-        except sqlite3.Error as error:
-            raise store_failure(LEDGER, self._path, error) from error
-        except DBAPIError as error:
-            if not isinstance(error.orig, sqlite3.Error):
-                raise
-            raise store_failure(LEDGER, self._path, error.orig) from error
         finally:
             engine.dispose()
 
@@ -145,12 +132,9 @@ class LedgerReader:
             StoreFailed: The ledger could not be read.
         """
         span = _span(since_s, until_s)
-        try:
-            with closing(reader_connection(self._path)) as connection:
-                for row in connection.execute(_ENTRIES, (span.since_us, span.until_us)):
-                    yield entry_of(row)
-        except sqlite3.Error as error:
-            raise store_failure(LEDGER, self._path, error) from error
+        with failing(LEDGER, self._path), closing(reader_connection(self._path)) as connection:
+            for row in connection.execute(_ENTRIES, (span.since_us, span.until_us)):
+                yield entry_of(row)
 
     def find(self, operation_id: str) -> Entry | None:
         """Return a call as it was recorded; None where it was not.
@@ -158,12 +142,7 @@ class LedgerReader:
         Raises:
             StoreFailed: The ledger could not be read.
         """
-        try:
-            with closing(reader_connection(self._path)) as connection:
-                row = connection.execute(_ENTRY, (operation_id,)).fetchone()
-                return None if row is None else entry_of(row)
-        except sqlite3.Error as error:
-            raise store_failure(LEDGER, self._path, error) from error
+        return self._first(_ENTRY, operation_id)
 
     def last_call(self, tenant: str, conversation: str) -> Entry | None:
         """Return the call of a conversation that arrived last; None where there is none.
@@ -171,12 +150,12 @@ class LedgerReader:
         Raises:
             StoreFailed: The ledger could not be read.
         """
-        try:
-            with closing(reader_connection(self._path)) as connection:
-                row = connection.execute(_LATEST, (tenant, conversation)).fetchone()
-                return None if row is None else entry_of(row)
-        except sqlite3.Error as error:
-            raise store_failure(LEDGER, self._path, error) from error
+        return self._first(_LATEST, tenant, conversation)
+
+    def _first(self, statement: str, *values: str) -> Entry | None:
+        with failing(LEDGER, self._path), closing(reader_connection(self._path)) as connection:
+            row = connection.execute(statement, values).fetchone()
+            return None if row is None else entry_of(row)
 
 
 class SqliteLedger(LedgerReader):
@@ -195,17 +174,9 @@ class SqliteLedger(LedgerReader):
             StoreFailed: It cannot be written, or a newer Bursar wrote it.
         """
         path = data_dir / FILE_NAME
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            migrate(LEDGER, path)
-            connection = writer_connection(path)
-        except (OSError, sqlite3.Error) as error:
-            raise store_failure(LEDGER, path, error) from error
-        except DBAPIError as error:
-            if not isinstance(error.orig, sqlite3.Error):
-                raise
-            raise store_failure(LEDGER, path, error.orig) from error
-        return cls(path, connection)
+        bring_up_to_date(LEDGER, path)
+        with failing(LEDGER, path):
+            return cls(path, writer_connection(path))
 
     async def record(self, entry: Entry) -> None:
         """Return once the entry is durable. Recording an operation id again changes nothing.
