@@ -8,7 +8,8 @@ import pytest
 
 from budget_scene import Purse, table
 from bursar.domain.ledger import Component, Entry, Status
-from bursar.domain.reservations import Level, Unit
+from bursar.domain.reservations import Level, Reservation, Unit
+from bursar.errors import StoreFailed
 from bursar.exchange.history import SUMMARY_FAILED
 from bursar.policy.history.options import HistoryOptions
 from bursar.settings.budgets import BudgetEntry
@@ -141,6 +142,26 @@ async def test_the_store_may_fail_between_a_summary_and_its_call(dialect: Dialec
     assert scene.provider.bodies == []
     assert scene.entry.cost_nusd == SUMMARY_NUSD[dialect.name]
     purse.store.is_down = False
+    await purse.holdings.close()
+    await purse.check_at_rest()
+
+
+async def test_a_call_whose_summary_could_not_be_held_is_not_held_under_the_same_name_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene, purse = scene_of(ANTHROPIC, table(limit_usd="1"))
+    reserve, failures = purse.store.reserve, 1
+
+    async def fail_once(reservation: Reservation, now_s: float) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise StoreFailed("the store is down")
+        return await reserve(reservation, now_s)
+
+    monkeypatch.setattr(purse.store, "reserve", fail_once)
+    assert (await scene.play(discussion(ANTHROPIC, 40))).status == 503
+    assert (scene.provider.asked, scene.provider.bodies) == ([], [])
     await purse.holdings.close()
     await purse.check_at_rest()
 

@@ -45,6 +45,7 @@ class Hold:
         book = engine.budgets_at(call.arrival.at_s)
         self._book: BudgetBook | None = book if book.budgets else None
         self._claim: Claim | None = None
+        self._is_unknown = False
         self._taken_nusd = self._taken_tokens = 0
         self._levels: Sequence[Level] = ()
         self._room: Room | None = None
@@ -83,6 +84,9 @@ class Hold:
         book = self._book
         if book is None:
             return None
+        if self._is_unknown:
+            # To ask again under the same name could meet the end of the first time.
+            return _STORE_FAILED
         claim = self._claim
         if claim is None:
             claim = self._begin(book)
@@ -158,6 +162,7 @@ class Hold:
                     return None
                 if self._claim is None:
                     # Whether it is held is not known.
+                    self._is_unknown = True
                     yield Settle(asked.reservation, None)
                 return _STORE_FAILED
 

@@ -193,7 +193,9 @@ def _bill(
     counts: list[int] = yield Count((asked.instructions, asked.text, received))
     ratios = engine.ratios.ratios(summariser.model)
     tokens = [ratios.convert(count, ContentClass.CHAT) for count in counts]
-    usage = Usage(input=tokens[0] + tokens[1], output=tokens[2])
+    # How long an answer became that nobody saw is unknown, and that is not zero.
+    output = tokens[2] if answer is not None else asked.output_tokens_max
+    usage = Usage(input=tokens[0] + tokens[1], output=output)
     most = msgspec.structs.replace(usage, output=max(usage.output, asked.output_tokens_max))
     return _priced(summariser, usage, most, terms, CostBasis.ESTIMATED)
 
