@@ -8,23 +8,30 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bursar.adapters.budget_journal import BudgetJournal, recover
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.budgets_rebuild import kept_windows, open_windows, rebuild
 from bursar.adapters.clock import WallClock
+from bursar.adapters.directory_lock import DirectoryLock
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.adapters.retained import RetainedLedger
 from bursar.domain.ledger import Entry
 from bursar.domain.reservations import Reservation
 from bursar.drivers.holding import Holdings
-from bursar.errors import BadSetting, StoreFailed
+from bursar.errors import BadSetting, StoreFailed, UnfitStore
 from bursar.exchange.engine import Engine
 from bursar.exchange.left_behind import amounts_of, presume
 from bursar.ports import BudgetStore, Clock
 from bursar.settings import Storage
 
+if TYPE_CHECKING:
+    from bursar.adapters.budgets.redis import RedisBudgets
+
 LOG = logging.getLogger("bursar.budgets")
+
+_LOCK_NAME = "budgets.lock"
 
 
 async def _find_end(
@@ -42,6 +49,21 @@ async def _find_end(
     if presumed is not None:
         await record(presumed)
     return None
+
+
+async def _check(store: "RedisBudgets") -> None:
+    """Make sure that Redis can keep budgets, as far as it can be asked.
+
+    Raises:
+        BadSetting: It cannot: what was spent would be lost unseen.
+    """
+    try:
+        await store.check()
+    except UnfitStore as unfit:
+        raise BadSetting(f"{unfit}", place="storage.redis") from None
+    except StoreFailed as failure:
+        # Calls get the answer of storage.on_store_failure until it is back.
+        LOG.warning("storage.redis: nothing was checked at start, as %s", failure)
 
 
 async def _record_or_keep(record: RetainedLedger, entry: Entry) -> None:
@@ -123,7 +145,14 @@ def build_holdings(
         shared = open_redis(storage, storage.redis, resources, goes_by_caller=clock.is_scaled)
         holdings = Holdings(shared, clock, find_end)
         resources.push_async_callback(holdings.close)
-        return HeldCalls(holdings, shared, (partial(_recover, directory, ledger),), is_shared=True)
+        preparations = (partial(_check, shared), partial(_recover, directory, ledger))
+        return HeldCalls(holdings, shared, preparations, is_shared=True)
+    lock = resources.enter_context(closing(DirectoryLock(directory / _LOCK_NAME)))
+    if not lock.is_ours:
+        LOG.warning(
+            "another bursar serve uses %s: without [storage] redis, each grants all that budgets allow",
+            storage.dir,
+        )
     store = MemoryBudgets()
     journal = resources.enter_context(closing(BudgetJournal.open(directory)))
     holdings = Holdings(store, clock, find_end, journal)
@@ -137,7 +166,7 @@ def build_holdings(
 
 def open_redis(
     storage: Storage, url: str, resources: AsyncExitStack, *, goes_by_caller: bool = False
-) -> BudgetStore:
+) -> "RedisBudgets":
     """Open the store in Redis.
 
     Args:
