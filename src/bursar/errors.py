@@ -14,6 +14,7 @@
     ├── DemoFailed               the demo's own servers or agents failed
     └── StoreFailed              a store could not be read or written
         ├── CorruptStore         its file is damaged, or is none of ours
+        ├── UnfitStore           it is such that nothing can be kept there safely
         └── EntryRefused         an entry is such that no ledger could hold it
 
 Expected outcomes (a refusal, a cache miss, a cut stream) are values, not errors. A message says what
@@ -113,6 +114,10 @@ class EntryRefused(StoreFailed):
 
 class CorruptStore(StoreFailed):
     """A store's file is damaged, or is none of ours."""
+
+
+class UnfitStore(StoreFailed):
+    """A store is too old, or set up so that it may lose what it keeps; the message says how to mend it."""
 
 
 class UpstreamFailed(BursarError):

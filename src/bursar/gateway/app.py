@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bursar.drivers.asynchronous import CallDriver, World
-from bursar.errors import UpstreamFailed
+from bursar.errors import BursarError, UpstreamFailed
 from bursar.exchange.arrival import Arrival
 from bursar.exchange.engine import Engine
 from bursar.exchange.headers import for_client, for_provider
@@ -157,8 +157,12 @@ class Gateway:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         async with self._lifetime.resources, AsyncExitStack() as chores:
-            for prepare in self._lifetime.preparations:
-                await prepare()
+            try:
+                for prepare in self._lifetime.preparations:
+                    await prepare()
+            except BursarError as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
             for chore in self._lifetime.chores:
                 chores.push_async_callback(_end, asyncio.create_task(chore()))
             await receive()

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from bursar.adapters.budgets.failures import store_failed, unreadable
-from bursar.errors import BadSetting, StoreFailed
+from bursar.errors import BadSetting, UnfitStore
 
 _VERSION_MIN = 7
 
@@ -93,7 +93,8 @@ def check_info(info: bytes) -> None:
     """Make sure that budgets can be kept in a Redis, by what its INFO command says.
 
     Raises:
-        StoreFailed: It is too old, or may drop what it holds when memory runs short; or this is no such text.
+        UnfitStore: It is too old, or may drop what it holds when memory runs short.
+        StoreFailed: This is no such text.
     """
     lines = info.decode("utf-8", "replace").splitlines()
     found = {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
@@ -101,9 +102,9 @@ def check_info(info: bytes) -> None:
     if not version.isdigit():
         raise unreadable()
     if int(version) < _VERSION_MIN:
-        raise StoreFailed("the budget store is too old: it takes Redis 7 or Valkey")
+        raise UnfitStore("the budget store is too old: it takes Redis 7 or Valkey")
     if found.get("maxmemory", "0") != "0" and found.get("maxmemory_policy") != "noeviction":
-        raise StoreFailed(
+        raise UnfitStore(
             "the budget store may drop what was spent when memory runs short: "
             "set its maxmemory-policy to noeviction"
         )

@@ -4,7 +4,9 @@ import re
 
 from redis import exceptions
 
-from bursar.errors import StoreFailed
+from bursar.errors import StoreFailed, UnfitStore
+
+_TOO_OLD = "is too old: it takes Redis 7 or Valkey"
 
 _WORDS = {
     "OOM": "is out of memory: raise its maxmemory",
@@ -37,7 +39,8 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
 
 def store_failed(error: Exception) -> StoreFailed:
     """Return the error to raise for what the client library raised."""
-    return StoreFailed(f"the budget store {_reason(error)}")
+    reason = _reason(error)
+    return (UnfitStore if reason == _TOO_OLD else StoreFailed)(f"the budget store {reason}")
 
 
 def unreadable() -> StoreFailed:
@@ -56,7 +59,7 @@ def _reason(error: Exception) -> str:
     if code is not None and code.group() in _WORDS:
         return _WORDS[code.group()]
     if "compiling script" in text or "unknown command" in text.lower():
-        return "is too old: it takes Redis 7 or Valkey"
+        return _TOO_OLD
     if isinstance(error, exceptions.InvalidResponse):
         return "gave an answer that is none of Redis's"
     if isinstance(error, exceptions.ResponseError):

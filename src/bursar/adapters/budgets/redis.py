@@ -79,7 +79,8 @@ class RedisBudgets:
         """Make sure that budgets can be kept there.
 
         Raises:
-            StoreFailed: It is too old, or may drop what it holds when memory runs short, or cannot be asked.
+            UnfitStore: It is too old, or may drop what it holds when memory runs short.
+            StoreFailed: It cannot be asked.
         """
         # Asked from a script, so that in a cluster the node answers that has the organisation's keys.
         info = await self._run(self._info_script, [self._names.state], [])
