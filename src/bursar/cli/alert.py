@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from bursar.cli.examples import examples
-from bursar.cli.operating import ConfigOption, DataDirOption, JsonOption, print_json, read_settings
+from bursar.cli.operating import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    print_json,
+    read_settings,
+    used_directory,
+)
 from bursar.errors import CallerMistake
 
 alert_app = typer.Typer(
@@ -72,7 +79,7 @@ def list_(
     from bursar.cli.alert_screen import alert_object, show_alerts
     from bursar.cli.tables import console
 
-    outbox = Outbox.open_existing(Path(settings.storage.dir))
+    outbox = Outbox.open_existing(used_directory(settings))
     found = () if outbox is None else outbox.newest(None if every else _SHOWN_MAX)
     if as_json:
         print_json({"alerts": [alert_object(each) for each in found]})

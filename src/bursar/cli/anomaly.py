@@ -1,13 +1,19 @@
 """`bursar anomaly`: spending that was found not to be as usual."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bursar.cli.examples import examples
-from bursar.cli.operating import ConfigOption, DataDirOption, JsonOption, print_json, read_settings
+from bursar.cli.operating import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    print_json,
+    read_settings,
+    used_directory,
+)
 
 anomaly_app = typer.Typer(
     help="Spending that was found not to be as usual.", no_args_is_help=True, rich_markup_mode="rich"
@@ -31,7 +37,7 @@ def show_all(
     settings = read_settings(config, data_dir)
     from bursar.adapters.anomalies import read_anomalies
 
-    found = read_anomalies(Path(settings.storage.dir), limit)
+    found = read_anomalies(used_directory(settings), limit)
     if as_json:
         print_json({"rows": [each.as_object() for each in found]})
         return

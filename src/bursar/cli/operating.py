@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from bursar.errors import CallerMistake
 from bursar.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -36,15 +37,36 @@ def read_settings(config: str | None, data_dir: str | None) -> Settings:
 def open_admin(settings: Settings) -> "SqliteAdmin":
     """Open the admin store to write to it, and say so where no server may ever read it."""
     from bursar.adapters.admin.sqlite import SqliteAdmin
-    from bursar.adapters.ledger.sqlite import FILE_NAME
 
     directory = Path(settings.storage.dir)
-    if not (directory / FILE_NAME).exists():
+    if not _is_used(directory):
         print(  # noqa: T201 - this is the terminal
             f"bursar: no bursar serve has used {directory} yet; it is set there for the first one that does",
             file=sys.stderr,
         )
     return SqliteAdmin.open(directory)
+
+
+def used_directory(settings: Settings) -> Path:
+    """Return the data directory, for what only means something where a server has run.
+
+    Raises:
+        CallerMistake: None has: it is most likely another directory than was meant.
+    """
+    directory = Path(settings.storage.dir)
+    if not _is_used(directory):
+        raise CallerMistake(
+            f"no bursar serve has used {directory}: name its directory with --data-dir, or its settings with "
+            f"--config"
+        )
+    return directory
+
+
+def _is_used(directory: Path) -> bool:
+    from bursar.adapters.ledger.sqlite import FILE_NAME
+
+    # Every server makes the ledger when it starts; commands never do.
+    return (directory / FILE_NAME).exists()
 
 
 def act_now() -> "Act":

@@ -13,6 +13,7 @@ from bursar.cli.operating import (
     print_json,
     read_scope_option,
     read_settings,
+    used_directory,
 )
 from bursar.errors import CallerMistake
 
@@ -31,12 +32,15 @@ def stop(
 ) -> None:
     """Stop a scope at once: its calls are refused until it is resumed. Calls under way go on to their end.
 
-    A running server takes it up within about a second. Works whether or not there is a budget.
+    A running server takes it up within about a second. Works with a budget or without one,
+    but only on a data directory that a server has used: elsewhere it would stop nothing.
     """
     settings = read_settings(config, data_dir)
     pattern = read_scope_option(scope, "SCOPE")
     from bursar.settings.stored import stop_item
 
+    # Elsewhere nothing would be stopped, whatever is said here.
+    used_directory(settings)
     change = open_admin(settings).put(stop_item(pattern, reason, act_now()))
     if as_json:
         print_json({"scope": str(pattern), "reason": reason, "stopped": True, "changed": change is not None})
@@ -56,6 +60,7 @@ def resume(
     pattern = read_scope_option(scope, "SCOPE")
     from bursar.domain.admin import ItemKind
 
+    used_directory(settings)
     admin, act = open_admin(settings), act_now()
     if admin.remove(ItemKind.STOP, str(pattern), act.by, act.at_s) is None:
         stopped = ", ".join(sorted(admin.read().items.get(ItemKind.STOP, {}))) or "nothing"

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from alert_crossings import START_S, crossing
 from bursar.adapters.alerts.outbox import Outbox
+from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.cli.main import app
 from bursar.domain.alerts import Message, Rejected
 from bursar.errors import BadSetting, BursarError, CallerMistake
@@ -18,6 +19,7 @@ from bursar.wiring import alerts
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Outbox:
+    SqliteLedger.open(tmp_path).close()
     outbox = Outbox.open(tmp_path)
     outbox.record([(crossing(fresh=(500, 800)), START_S + 60.0)], ("bob",), START_S + 60.0)
     outbox.record([(crossing(fresh=(500,), hour=1), START_S + 60.0)], (), START_S + 60.0)
@@ -70,8 +72,18 @@ def test_alerts_are_shown(outbox: Outbox, tmp_path: Path) -> None:
 
 
 def test_where_there_was_no_alert_there_is_none(tmp_path: Path) -> None:
+    SqliteLedger.open(tmp_path).close()
+    before = set(tmp_path.iterdir())
     assert run_json(tmp_path, "list") == {"alerts": []}
     assert "no alert yet" in run("list", "--data-dir", str(tmp_path)).stdout
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_directory_that_no_server_has_used_has_no_list(tmp_path: Path) -> None:
+    with pytest.raises(
+        CallerMistake, match=r"no bursar serve has used .*: name its directory with --data-dir"
+    ):
+        run("list", "--data-dir", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -190,6 +190,19 @@ def test_a_scope_is_stopped_and_resumed(run: Run, data_dir: Path) -> None:
     assert [change.by for change in admin.changes()] == ["cli", "cli"]
 
 
+@pytest.mark.parametrize(
+    "arguments", [("stop", "tenant:acme"), ("resume", "tenant:acme"), ("anomaly", "list")]
+)
+def test_where_no_server_ever_ran_nothing_is_said_to_be_stopped_or_found(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    result = CliRunner().invoke(app, [*arguments, "--data-dir", str(tmp_path / "other")])
+    assert isinstance(result.exception, CallerMistake)
+    assert "no bursar serve has used" in str(result.exception)
+    assert not result.stdout
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_conversation_is_let_go_on_above_what_it_used(run: Run) -> None:
     resume = ("conversation", "resume", "c1", "--tenant", "acme", "--limit-turns")
     with pytest.raises(CallerMistake, match="not above the 2 turns"):
