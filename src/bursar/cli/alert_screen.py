@@ -5,13 +5,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
-from bursar.cli.tables import UNKNOWN, titled_table
+from bursar.cli.fitting import Column, show_fitted
+from bursar.cli.tables import UNKNOWN, minute, printable
 from bursar.domain.alerts import Alert, delivery_object
 from bursar.policy.alerts.messages import one_line
 from bursar.policy.budgets.amount_texts import exact, percent, spoken, spoken_limit, suffix_of
 
 _CONCERNS = {"failed": "red", "undeliverable": "yellow", "passed": "dim"}
+_COLUMNS = (
+    Column("id", is_number=True),
+    Column("crossed at", folds_to=10),
+    Column("scope", folds_to=16),
+    Column("at", is_number=True),
+    Column("used of", folds_to=14),
+    Column("told", folds_to=14),
+    Column("acknowledged", folds_to=10),
+)
 
 
 def alert_object(alert: Alert) -> dict[str, Any]:
@@ -40,38 +51,31 @@ def show_alerts(screen: Console, alerts: Sequence[Alert]) -> None:
     if not alerts:
         screen.print("There was no alert yet.")
         return
-    table = titled_table("Alerts")
-    table.add_column("id", justify="right", no_wrap=True)
-    table.add_column("crossed at", no_wrap=True)
-    table.add_column("scope", overflow="fold")
-    table.add_column("at", justify="right", no_wrap=True)
-    table.add_column("used of", overflow="fold")
-    table.add_column("told", overflow="fold")
-    table.add_column("acknowledged", no_wrap=True)
-    for alert in alerts:
-        counter = alert.counter
-        table.add_row(
-            str(alert.alert_id),
-            _utc(alert.crossed_at_s),
-            one_line(counter.scope),
-            percent(alert.at_per_mille),
-            f"{spoken(counter.unit, alert.settled)} of "
-            f"{spoken_limit(counter.unit, alert.limit, counter.period)}",
-            _told(alert),
-            UNKNOWN if alert.acked_at_s is None else _utc(alert.acked_at_s),
-            style=_CONCERNS.get(alert.state),
-        )
-    screen.print(table)
+    rows = [(_cells(alert), _CONCERNS.get(alert.state)) for alert in alerts]
+    show_fitted(screen, "Alerts", _COLUMNS, rows, left_out_first=("acknowledged", "at"))
+
+
+def _cells(alert: Alert) -> list[str | Text]:
+    counter = alert.counter
+    return [
+        str(alert.alert_id),
+        minute(alert.crossed_at_s),
+        one_line(counter.scope),
+        percent(alert.at_per_mille),
+        f"{spoken(counter.unit, alert.settled)} of {spoken_limit(counter.unit, alert.limit, counter.period)}",
+        Text(_told(alert)),
+        UNKNOWN if alert.acked_at_s is None else minute(alert.acked_at_s),
+    ]
 
 
 def _told(alert: Alert) -> str:
-    """Say what became of telling each notifier."""
+    """Say what became of telling each notifier, one a line."""
     if alert.is_passed:
         return "nobody: a higher step was crossed"
     return "\n".join(
-        f"{each.notifier}: {each.outcome.value}"
+        f"{printable(each.notifier)}: {each.outcome.value}"
         + (f" after {each.attempts} attempts" if each.attempts > 1 else "")
-        + (f" ({each.error})" if each.error else "")
+        + (f" ({printable(each.error)})" if each.error else "")
         for each in alert.deliveries
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from bursar.cli.tables import UNKNOWN, places_for, titled_table, usd
+from bursar.cli.fitting import Column, show_fitted
+from bursar.cli.tables import UNKNOWN, minute, places_for, titled_table, usd
 from bursar.domain.reservations import Unit
 from bursar.domain.scopes import ScopePattern
 from bursar.policy.budgets.amount_texts import exact, spoken, spoken_limit, suffix_of
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from bursar.adapters.budgets_rebuild import Drift
     from bursar.replay.dry_run import DryRun
 
-_HUNDRED = 100
+_COLUMNS = (
+    Column("scope", folds_to=16),
+    Column("window"),
+    *(Column(name, is_number=True) for name in ("used", "limit", "held", "used %", "forecast")),
+    Column("alert", folds_to=13),
+    Column("resets at", folds_to=10),
+)
+_LEFT_OUT_FIRST = ("forecast", "held", "used %", "resets at", "alert")
 
 
 def fullest(states: Sequence[BudgetState], rows_max: int) -> list[BudgetState]:
@@ -43,16 +51,8 @@ def show_states(
 ) -> None:
     """Show how budgets stand."""
     if states:
-        table = titled_table("Budgets")
-        for name in ("scope", "window"):
-            table.add_column(name, overflow="fold")
-        for name in ("used", "limit", "held", "used %", "forecast"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for name in ("alert", "resets at"):
-            table.add_column(name, no_wrap=True)
-        for state in states:
-            table.add_row(*_cells(state), style="red" if state.is_blocked else None)
-        screen.print(table)
+        rows = [(_cells(state), "red" if state.is_blocked else None) for state in states]
+        show_fitted(screen, "Budgets", _COLUMNS, rows, left_out_first=_LEFT_OUT_FIRST)
     else:
         screen.print("No budget is in force here; bursar budget set makes one.")
     if left_out:
@@ -76,7 +76,7 @@ def _cells(state: BudgetState) -> list[str]:
         state.usage_pct,
         UNKNOWN if state.forecast is None else _amount(unit, state.forecast, limit),
         " ".join(part for part in (reached, told, "blocked" if state.is_blocked else "") if part) or UNKNOWN,
-        state.resets_at or "never",
+        minute(state.resets_at),
     ]
 
 
@@ -108,23 +108,29 @@ def show_drifts(screen: Console, drifts: Sequence["Drift"], *, fixed: bool) -> N
     if not drifts:
         screen.print("Every counter is what the ledger says.")
         return
-    table = titled_table("Counters that differ from the ledger" + (", and are mended" if fixed else ""))
-    for name in ("scope", "window", "since"):
-        table.add_column(name)
-    for name in ("counter", "ledger"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for drift in drifts:
-        counter = drift.counter
-        table.add_row(
-            counter.scope,
-            counter.period.value,
-            _utc(counter.start_s) if counter.end_s is not None else "ever",
-            spoken(counter.unit, drift.level.settled),
-            spoken(counter.unit, drift.settled.amount),
-        )
-    screen.print(table)
+    columns = (
+        Column("scope", folds_to=16),
+        Column("window"),
+        Column("since", folds_to=10),
+        Column("counter", is_number=True),
+        Column("ledger", is_number=True),
+    )
+    rows = [(_drift_cells(drift), None) for drift in drifts]
+    title = "Counters that differ from the ledger" + (", and are mended" if fixed else "")
+    show_fitted(screen, title, columns, rows, left_out_first=("since",))
     if not fixed:
         screen.print("bursar budget reconcile --fix sets them to what the ledger says.")
+
+
+def _drift_cells(drift: "Drift") -> list[str]:
+    counter = drift.counter
+    return [
+        counter.scope,
+        counter.period.value,
+        minute(counter.start_s) if counter.end_s is not None else "ever",
+        spoken(counter.unit, drift.level.settled),
+        spoken(counter.unit, drift.settled.amount),
+    ]
 
 
 def show_dry_run(screen: Console, trial: "DryRun") -> None:

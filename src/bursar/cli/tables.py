@@ -6,6 +6,7 @@ that is not known is a dash, never a zero.
 
 import os
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from rich import box
@@ -194,7 +195,7 @@ _KEY_WIDTH_MIN = 16
 
 
 def _key_cell(key: str) -> Text:
-    return Text(_printable(key)) if key else Text("(none)", style="dim")
+    return Text(printable(key)) if key else Text("(none)", style="dim")
 
 
 def _number_cells(row: Row, places: int) -> list[Text]:
@@ -236,11 +237,24 @@ def _token_cells(row: Row) -> Sequence[str]:
     return (f"{prompt_tokens:,}", cached, f"{output_tokens:,}")
 
 
-def _printable(key: str) -> str:
+def printable(key: str) -> str:
     """Spell out what is not printable: a key comes from a client, and must not steer the terminal."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in key
     )
+
+
+def minute(at: str | float | None) -> str:
+    """Write a moment for people, to the minute: in UTC unless it says its zone.
+
+    Args:
+        at: RFC 3339, or seconds since the epoch; None for never.
+    """
+    if at is None:
+        return "never"
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else datetime.fromtimestamp(at, UTC)
+    offset = "" if not moment.utcoffset() else f"{moment:%z}"
+    return f"{moment:%Y-%m-%d %H:%M}{offset}"
 
 
 def titled_table(title: str | Text, *, footer: bool = False) -> Table:
