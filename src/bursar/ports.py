@@ -56,6 +56,8 @@ class Ledger(Protocol):
     async def record(self, entry: Entry) -> None:
         """Return once the entry is durable. Recording an operation id again changes nothing.
 
+        One that was only presumed is replaced by what really came of its call, whenever that is recorded.
+
         Raises:
             StoreFailed: It could not be made durable.
         """

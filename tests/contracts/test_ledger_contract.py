@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bursar.adapters.ledger.sqlite import SqliteLedger
-from bursar.domain.ledger import Entry
+from bursar.domain.ledger import Entry, Status
 from bursar.domain.report import Report, ReportKey, report_of
+from bursar.exchange.left_behind import PRESUMED
 from ledger_entries import HOUR_S, T0_S, arbitrary_entries, entry
 
 # Files are synced to disk, whose speed says nothing about the property.
@@ -45,7 +46,9 @@ class MemoryLedger:
         self._entries: dict[str, Entry] = {}
 
     async def record(self, entry: Entry) -> None:
-        self._entries.setdefault(entry.operation_id, entry)
+        known = self._entries.setdefault(entry.operation_id, entry)
+        if PRESUMED in known.faults and PRESUMED not in entry.faults:
+            self._entries[entry.operation_id] = entry
 
     def entries(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[Entry]:
         for found in sorted(self._entries.values(), key=lambda e: (e.at_s, e.operation_id)):
@@ -90,6 +93,37 @@ async def record_all(ledger: ReadableLedger, entries: Iterable[Entry]) -> None:
 async def test_a_call_is_there_once_record_has_returned(ledger: ReadableLedger) -> None:
     await ledger.record(entry())
     assert list(ledger.entries()) == [entry()]
+
+
+@pytest.mark.parametrize("shift_s", [0.0, HOUR_S])
+async def test_what_was_presumed_gives_way_to_what_really_came_of_its_call(
+    ledger: ReadableLedger, shift_s: float
+) -> None:
+    real = entry("op-1")
+    presumed = replace(
+        entry("op-1", at_s=T0_S + shift_s, cost_nusd=9_000_000, faults=(PRESUMED,)),
+        status=Status.ABORTED,
+        shares={},
+        baseline_nusd=None,
+    )
+    await ledger.record(entry("op-0"))
+    await ledger.record(presumed)
+    assert list(ledger.entries())[-1] == presumed
+    # Beside one that is new and one that is known.
+    await asyncio.gather(*(ledger.record(one) for one in (real, entry("op-0"), entry("op-2"))))
+    for again in (real, presumed):
+        assert list(ledger.entries()) == [entry("op-0"), real, entry("op-2")]
+        # Whole hours are answered from the roll-ups.
+        assert ledger.report([ReportKey.AGENT], since_s=T0_S, until_s=T0_S + 2 * HOUR_S) == report_of(
+            ledger.entries(), [ReportKey.AGENT]
+        )
+        await ledger.record(again)
+
+
+async def test_of_one_group_what_really_came_of_a_call_is_kept(ledger: ReadableLedger) -> None:
+    presumed = entry("op-1", faults=(PRESUMED,))
+    await asyncio.gather(ledger.record(presumed), ledger.record(entry("op-1")), ledger.record(presumed))
+    assert list(ledger.entries()) == [entry("op-1")]
 
 
 async def test_recording_an_operation_again_changes_nothing(ledger: ReadableLedger) -> None:

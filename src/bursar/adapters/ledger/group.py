@@ -15,37 +15,81 @@ import orjson
 from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 
-from bursar.adapters.ledger.rows import Cell, Row, rollup_key, rollup_row
+from bursar.adapters.ledger.rows import Cell, Row, entry_of, rollup_key, rollup_row
 from bursar.adapters.ledger.schema import ROLLUP_KEYS, SUM_COLUMNS, entries, rollups
 from bursar.domain.ledger import Entry
 from bursar.domain.report import Tally
+from bursar.exchange.left_behind import PRESUMED
 
 Member = tuple[Row, Entry]
 """An entry, and its row of `entries`."""
 
 _ROWS_PER_STATEMENT = 64
 
-_KNOWN = "SELECT operation_id FROM entries WHERE operation_id IN (SELECT value FROM json_each(?))"
+_NAMED = "operation_id IN (SELECT value FROM json_each(?))"
 
 
 def write_group(connection: sqlite3.Connection, members: Sequence[Member]) -> None:
     """Insert those entries that are new and add them to their roll-ups, in one transaction.
+
+    One that was presumed gives way to the one that really came of its call, and so do its amounts.
 
     Raises:
         sqlite3.Error: Nothing was written.
     """
     fresh: dict[Cell, Member] = {}
     for member in members:
-        fresh.setdefault(member[0][0], member)
+        first = fresh.setdefault(member[0][0], member)
+        if _gives_way(first[1], member[1]):
+            fresh[member[0][0]] = member
     try:
         with _transaction(connection):
             _insert(connection, fresh)
     except sqlite3.IntegrityError:
         # Some were recorded before. That is rare, so only then is it worth asking which.
         with _transaction(connection):
-            for (operation_id,) in connection.execute(_KNOWN, (orjson.dumps(list(fresh)).decode(),)):
-                del fresh[operation_id]
+            _take_back(connection, _drop_known(connection, fresh))
             _insert(connection, fresh)
+
+
+def _gives_way(known: Entry, entry: Entry) -> bool:
+    """Whether a known entry only stands for a call, of which another says what really came of it."""
+    return PRESUMED in known.faults and PRESUMED not in entry.faults
+
+
+def _drop_known(connection: sqlite3.Connection, fresh: dict[Cell, Member]) -> list[Entry]:
+    """Drop what was recorded before. Returns the entries that give way to what is left."""
+    giving_way: list[Entry] = []
+    columns = ", ".join(_quoted(column.name for column in entries.columns))
+    select = f"SELECT {columns} FROM entries WHERE {_NAMED}"  # noqa: S608 -- All names are the schema's own.
+    for row in connection.execute(select, (_names(fresh),)):
+        known = entry_of(row)
+        if _gives_way(known, fresh[known.operation_id][1]):
+            giving_way.append(known)
+        else:
+            del fresh[known.operation_id]
+    return giving_way
+
+
+def _take_back(connection: sqlite3.Connection, giving_way: Sequence[Entry]) -> None:
+    """Delete entries, and take them out of their roll-ups."""
+    named = _names(entry.operation_id for entry in giving_way)
+    connection.execute(f"DELETE FROM entries WHERE {_NAMED}", (named,))  # noqa: S608 -- as above
+    tallies = _tallies(giving_way)
+    width = len(ROLLUP_KEYS)
+    rows = [rollup_row(key, tally) for key, tally in tallies.items()]
+    _execute(connection, rollups, [(*row[:width], *map(_negated, row[width:])) for row in rows])
+    # The entry that follows may belong to another one.
+    is_key = " AND ".join(f"{name} = ?" for name in _quoted(ROLLUP_KEYS))
+    connection.executemany(f"DELETE FROM rollups WHERE calls = 0 AND {is_key}", list(tallies))  # noqa: S608 -- as above
+
+
+def _negated(cell: Cell) -> int:
+    return -int(cell or 0)
+
+
+def _names(operation_ids: Iterable[Cell]) -> str:
+    return orjson.dumps(list(operation_ids)).decode()
 
 
 @contextmanager
@@ -62,15 +106,21 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None]:
 
 
 def _insert(connection: sqlite3.Connection, fresh: Mapping[Cell, Member]) -> None:
+    tallies = _tallies(entry for _, entry in fresh.values())
+    _execute(connection, entries, [row for row, _ in fresh.values()])
+    _execute(connection, rollups, [rollup_row(key, tally) for key, tally in tallies.items()])
+
+
+def _tallies(counted: Iterable[Entry]) -> dict[Row, Tally]:
+    """Add entries up, by the roll-ups that they belong to."""
     tallies: dict[Row, Tally] = {}
-    for _, entry in fresh.values():
+    for entry in counted:
         key = rollup_key(entry)
         tally = tallies.get(key)
         if tally is None:
             tally = tallies[key] = Tally()
         tally.add(entry)
-    _execute(connection, entries, [row for row, _ in fresh.values()])
-    _execute(connection, rollups, [rollup_row(key, tally) for key, tally in tallies.items()])
+    return tallies
 
 
 def _execute(connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
