@@ -1,7 +1,7 @@
 """Settings → who is told when budgets reach steps of their ladders."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,10 +19,14 @@ from bursar.domain.scopes import read_scope
 from bursar.errors import BadSetting, StoreFailed
 from bursar.exchange.engine import Engine
 from bursar.policy.alerts.messages import Driver, Facts, write_message
+from bursar.policy.budgets.book import BudgetBook
 from bursar.ports import Clock, Notifier
 from bursar.settings import Settings
+from bursar.settings.budgets import budgets_of
 from bursar.settings.explaining import as_key
 from bursar.settings.notify import NotifySection
+from bursar.settings.raising import how_to_raise
+from bursar.settings.stored import Key, key_of
 from bursar.settings.values import find_zone
 
 _DRIVERS_MAX = 3
@@ -45,11 +49,15 @@ class Alerts:
 
     def __init__(self, settings: Settings, engine: Engine, ledger: LedgerReader, clock: Clock) -> None:
         notifiers = build_notifiers(settings)
+        own = frozenset(key_of(budget) for budget in budgets_of(settings.budgets))
         outbox = Outbox.open(Path(settings.storage.dir))
         sources = Sources(lambda: engine.budgets, lambda budgets, at_s: _settled(ledger, budgets, at_s))
         self.recorder = Recorder(sources, outbox, clock, notifiers.keys())
         self.deliverer = Deliverer(
-            outbox, notifiers, lambda alert: compose(ledger, alert), self.recorder.recorded
+            outbox,
+            notifiers,
+            lambda alert: compose(ledger, alert, _raising(alert, engine.budgets, own)),
+            self.recorder.recorded,
         )
 
     def close_with(self, resources: AsyncExitStack) -> None:
@@ -86,8 +94,14 @@ def build_notifier(name: str, section: NotifySection) -> Notifier:
         raise BadSetting(f"{variable}: {error}", place=place) from None
 
 
-def compose(ledger: LedgerReader, alert: Alert) -> Message:
-    """Write what is told of an alert; what the ledger cannot say now is left out. It blocks."""
+def compose(ledger: LedgerReader, alert: Alert, raising: str = "") -> Message:
+    """Write what is told of an alert; what the ledger cannot say now is left out. It blocks.
+
+    Args:
+        ledger: What was settled.
+        alert: The alert.
+        raising: How its limit is raised; empty where the budget is gone.
+    """
     scope, unit, counter = read_scope(alert.counter.scope), alert.counter.unit, alert.counter
     # The call that crossed is recorded before it is settled.
     until_s = alert.crossed_at_s + 1e-6
@@ -95,14 +109,23 @@ def compose(ledger: LedgerReader, alert: Alert) -> Message:
         last_hour = ledger.amount(scope, unit, max(until_s - _HOUR_S, 0.0), until_s)
         found = ledger.drivers(scope, unit, counter.start_s, until_s, _DRIVERS_MAX)
     except StoreFailed:
-        return write_message(alert, Facts(), _calendar(alert.zone))
+        return write_message(alert, Facts(), _calendar(alert.zone), raising)
     drivers = tuple(
         (f"{kind.value}s", tuple(Driver(name, amount) for name, amount in rows))
         for kind, rows in found.items()
         # What is all of it drove all of it.
         if kind.value != scope.kind.value
     )
-    return write_message(alert, Facts(last_hour, drivers), _calendar(alert.zone))
+    return write_message(alert, Facts(last_hour, drivers), _calendar(alert.zone), raising)
+
+
+def _raising(alert: Alert, book: BudgetBook, own: Collection[Key]) -> str:
+    """Say how the limit is raised of the budget in force that an alert is of; empty where there is none."""
+    scope = read_scope(alert.counter.scope)
+    for budget in book.of(scope):
+        if (budget.unit, budget.period) == (alert.counter.unit, alert.counter.period):
+            return how_to_raise(budget, scope, own)
+    return ""
 
 
 def _calendar(zone: str) -> Calendar:

@@ -59,13 +59,14 @@ class Facts(msgspec.Struct, frozen=True):
     drivers: tuple[tuple[str, tuple[Driver, ...]], ...] = ()
 
 
-def write_message(alert: Alert, facts: Facts, calendar: Calendar) -> Message:
+def write_message(alert: Alert, facts: Facts, calendar: Calendar, raising: str = "") -> Message:
     """Write what is told of an alert.
 
     Args:
         alert: The alert.
         facts: What is known around it.
         calendar: In whose time zone times are said.
+        raising: How its limit is raised; empty where the budget is not known, for the command in general.
     """
     counter = alert.counter
     scope, limit = one_line(counter.scope), spoken_limit(counter.unit, alert.limit, counter.period)
@@ -76,7 +77,7 @@ def write_message(alert: Alert, facts: Facts, calendar: Calendar) -> Message:
         *_pace(alert, facts, calendar),
         *_drivers(alert, facts),
         "",
-        *_remedies(alert),
+        *_remedies(alert, raising),
     ]
     return Message(f"Bursar: {scope} has used {percent(alert.at_per_mille)} of {limit}", "\n".join(lines))
 
@@ -155,15 +156,17 @@ def _drivers(alert: Alert, facts: Facts) -> Iterator[str]:
             yield f"Most by {what}: {', '.join(said)}."
 
 
-def _remedies(alert: Alert) -> Iterator[str]:
+def _remedies(alert: Alert, raising: str) -> Iterator[str]:
     counter = alert.counter
     # A name that could not be pasted into a shell is left for people to find.
     scope = shlex.quote(counter.scope) if counter.scope.isprintable() else "SCOPE"
     yield f"To look: bursar budget show --scope {scope}"
     yield "To see who spends: bursar report --by agent,conversation --since 24h"
-    yield (
-        f"To raise the limit: bursar budget set --scope {scope} --limit-{suffix_of(counter.unit)} N "
-        f"--window {counter.period.value}"
-    )
+    if not raising or not raising.isprintable():
+        raising = (
+            f"bursar budget set --scope {scope} --limit-{suffix_of(counter.unit)} N "
+            f"--window {counter.period.value}"
+        )
+    yield f"To raise the limit: {raising}"
     yield f"To stop all its calls: bursar stop {scope}"
     yield f"To say that you look after it: bursar alert ack {alert.alert_id}"

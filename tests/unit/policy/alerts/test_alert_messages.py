@@ -122,3 +122,9 @@ def test_a_test_says_that_nothing_has_happened() -> None:
 
 def test_a_line_is_cut_where_it_is_too_long() -> None:
     assert one_line("a\tb" + "c" * 100, 5) == "a?bc…"
+
+
+def test_how_the_limit_is_raised_is_said_where_the_budget_is_known() -> None:
+    body = write_message(ALERT, FACTS, BERLIN, "change it in bursar.toml").body
+    assert "To raise the limit: change it in bursar.toml\nTo stop" in body
+    assert write_message(ALERT, FACTS, BERLIN, "a\nb").body == GOLDEN
