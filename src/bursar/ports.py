@@ -287,8 +287,22 @@ class BudgetStore(Protocol):
         """End what was left behind at the held amounts, as presumed. Returns what ended so, now."""
         ...
 
-    async def find_left(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
-        """Return what was left behind, the oldest first, with the amounts that are held; it stays held."""
+    async def find_left(self, now_s: float, most: int = 256, overdue_s: float = 0) -> Sequence[Reservation]:
+        """Return what was left behind, the oldest first, with the amounts that are held; it stays held.
+
+        Args:
+            now_s: The time.
+            most: How many at most.
+            overdue_s: Only what should have been renewed at least so long ago.
+        """
+        ...
+
+    async def presume(self, reservation: Reservation, now_s: float) -> Ended | None:
+        """End one that was left behind at the held amounts, as presumed; a late `settle` corrects them.
+
+        Returns:
+            Its end; None where it has ended or was renewed meanwhile, and nothing changed.
+        """
         ...
 
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:

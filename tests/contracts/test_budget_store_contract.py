@@ -375,6 +375,38 @@ async def test_what_was_left_behind_is_found_as_it_is_held_and_stays_held(store:
     assert list(await store.find_left(NOW_S + 500)) == []
 
 
+async def test_what_may_yet_be_renewed_can_be_left_out(store: Any) -> None:
+    call = reservation("a", demand(MONTH, 7))
+    await store.reserve(call, NOW_S)
+    assert list(await store.find_left(NOW_S + 159, overdue_s=40)) == []
+    assert list(await store.find_left(NOW_S + 160, overdue_s=40)) == [call]
+
+
+@pytest.mark.parametrize("taken", [0, 3, 7, 30])
+async def test_one_that_was_left_behind_is_presumed_and_corrected_by_a_late_settle(
+    store: Any, taken: int
+) -> None:
+    call, other = reservation("a", demand(MONTH, 7)), reservation("b", demand(MONTH, 1))
+    await store.reserve(reservation("a", demand(MONTH, 5)), NOW_S)
+    await store.extend(call, NOW_S)
+    await store.reserve(other, NOW_S)
+    assert await store.presume(call, NOW_S + 119) is None
+    assert await store.presume(call, NOW_S + 120) == Ended(End.PRESUMED, True, (Level(7, 1),))
+    assert await store.presume(call, NOW_S + 121) is None
+    assert await store.settle(call, [taken], NOW_S + 500) == Ended(End.SETTLED, True, (Level(taken, 1),))
+    assert await store.presume(call, NOW_S + 501) is None
+    assert list(await store.find_left(NOW_S + 501)) == [other]
+
+
+async def test_what_was_renewed_meanwhile_is_not_presumed(store: Any) -> None:
+    call = reservation("a", demand(MONTH, 7))
+    await store.reserve(call, NOW_S)
+    [left] = await store.find_left(NOW_S + 120)
+    await store.renew(["a"], 120, NOW_S + 120)
+    assert await store.presume(left, NOW_S + 121) is None
+    assert await level(store) == (0, 7)
+
+
 @pytest.mark.parametrize("taken", [0, 3, 7, 30])
 async def test_a_late_settle_corrects_what_was_presumed(store: Any, taken: int) -> None:
     call = reservation("a", demand(MONTH, 7))

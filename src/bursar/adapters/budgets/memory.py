@@ -124,15 +124,23 @@ class MemoryBudgets:
         now_s = self._advance(now_s)
         left = await self.find_left(now_s, most)
         for held in left:
-            self._end(held, End.PRESUMED, [demand.amount for demand in held.demands], now_s)
+            await self.presume(held, now_s)
         return left
 
-    async def find_left(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
+    async def find_left(self, now_s: float, most: int = 256, overdue_s: float = 0) -> Sequence[Reservation]:
         """Return what was left behind; see `ports.BudgetStore`."""
         now_s = self._advance(now_s)
-        due = [lease for lease in self._leases.values() if lease.expires_s <= now_s]
+        due = [lease for lease in self._leases.values() if lease.expires_s + overdue_s <= now_s]
         due.sort(key=lambda lease: lease.expires_s)
         return [with_amounts(lease.reservation, lease.amounts) for lease in due[:most]]
+
+    async def presume(self, reservation: Reservation, now_s: float) -> Ended | None:
+        """End what was left behind, as presumed; see `ports.BudgetStore`."""
+        now_s = self._advance(now_s)
+        lease = self._leases.get(reservation.reservation_id)
+        if lease is None or lease.expires_s > now_s:
+            return None
+        return self._end(reservation, End.PRESUMED, lease.amounts, now_s)
 
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
         """Return how counters stand; see `ports.BudgetStore`."""

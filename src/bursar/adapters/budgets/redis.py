@@ -136,19 +136,26 @@ class RedisBudgets:
         swept: list[Reservation] = []
         for name in await self._due(now_s, most):
             try:
-                reservation = await self._presume(name.decode(), now_s)
+                reservation = await self._held(name.decode())
+                ended = None if reservation is None else await self.presume(reservation, now_s)
             except StoreFailed:
                 if not swept:
                     raise
                 break
-            if reservation is not None:
+            if reservation is not None and ended is not None:
                 swept.append(reservation)
         return swept
 
-    async def find_left(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
+    async def find_left(self, now_s: float, most: int = 256, overdue_s: float = 0) -> Sequence[Reservation]:
         """Return what was left behind; see `ports.BudgetStore`."""
-        found = [await self._held(name.decode()) for name in await self._due(now_s, most)]
+        found = [await self._held(name.decode()) for name in await self._due(now_s, most, overdue_s)]
         return [reservation for reservation in found if reservation is not None]
+
+    async def presume(self, reservation: Reservation, now_s: float) -> Ended | None:
+        """End what was left behind, as presumed; see `ports.BudgetStore`."""
+        amounts = [demand.amount for demand in reservation.demands]
+        ended = await self._end(reservation, End.PRESUMED, amounts, now_s)
+        return None if ended is None or not ended.is_first else ended
 
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
         """Return how counters stand; see `ports.BudgetStore`."""
@@ -212,10 +219,11 @@ class RedisBudgets:
         reply = await self._run(self._end_script, self._keys(reservation), arguments)
         return end_outcome(reservation, end, reply)
 
-    async def _due(self, now_s: float, most: int) -> list[bytes]:
+    async def _due(self, now_s: float, most: int, overdue_s: float = 0) -> list[bytes]:
         """Return the names of what was left behind."""
         keys = [self._names.leases, self._names.state]
-        return texts(await self._run(self._due_script, keys, [self._now_ms(now_s), most]))
+        arguments = [self._now_ms(now_s), most, int(overdue_s * 1000)]
+        return texts(await self._run(self._due_script, keys, arguments))
 
     async def _held(self, name: str) -> Reservation | None:
         """Return what is held under a name, with its amounts; None if it has ended meanwhile."""
@@ -235,15 +243,6 @@ class RedisBudgets:
             return with_amounts(_decode_reservation(written), amounts)
         except (ValueError, msgspec.MsgspecError):
             raise StoreFailed("the budget store holds a reservation that this version cannot read") from None
-
-    async def _presume(self, name: str, now_s: float) -> Reservation | None:
-        """End what was left behind; None if it has ended otherwise meanwhile."""
-        reservation = await self._held(name)
-        if reservation is None:
-            return None
-        amounts = [demand.amount for demand in reservation.demands]
-        ended = await self._end(reservation, End.PRESUMED, amounts, now_s)
-        return None if ended is None or not ended.is_first else reservation
 
     @staticmethod
     def _surely(ended: Ended | None) -> Ended:
