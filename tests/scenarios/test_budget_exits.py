@@ -205,6 +205,7 @@ async def test_a_bug_in_making_the_answer_counts_all_that_was_held(monkeypatch: 
     assert scene.entry.basis is CostBasis.UNKNOWN
     level = await scene.purse.level("organisation")
     assert level.settled > face.cost_nusd
+    assert (scene.entry.cost_nusd, scene.entry.cost_max_nusd) == (None, level.settled)
     await scene.purse.check_at_rest()
 
 

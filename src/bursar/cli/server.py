@@ -75,8 +75,4 @@ def run_server(app: Any, listener: socket.socket, *, grace_s: int) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    server = uvicorn.Server(config)
-    server.run(sockets=[listener])
-    if not server.started:
-        # Why is logged by then; what supervises the process is to know as well.
-        sys.exit(2)
+    uvicorn.Server(config).run(sockets=[listener])

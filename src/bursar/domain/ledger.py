@@ -135,7 +135,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         usage: Sum over attempts; None where unknown.
         components: What each component took; adds up to `usage` and `cost_nusd` exactly.
         cost_nusd: What the call cost; None where unknown.
-        cost_max_nusd: For an estimated cost, the most it can have been; else equal to `cost_nusd`.
+        cost_max_nusd: For an estimated cost, the most it can have been. For an unknown one, what was held for
+            the call, as which its budgets count it; None where no money was held. Else equal to `cost_nusd`.
         baseline_nusd: What it would have cost as it came; None where unknown.
         shares: Each technique's part of baseline − cost; adds up exactly; may be negative.
         basis: Where the cost comes from.

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bursar.domain.budgets import ActionKind
+from bursar.domain.ledger import Entry
 from bursar.domain.reservations import Ended, Exceeded, Held, Level, Throttled, Unit
 from bursar.effects import Effect, Extend, Left, Reserve, Settle
 from bursar.exchange.bills import Bill
@@ -74,6 +75,14 @@ class Hold:
             return ()
         scope = prefers_cheaper(self._claim, self._levels)
         return () if scope is None else (f"{ActionKind.PREFER_CHEAPER.value}:{scope}",)
+
+    def bound(self, entry: Entry) -> Entry:
+        """Put into an entry of unknown cost what was held for the call, as which the counters have it."""
+        claim = self._claim
+        if claim is None or entry.cost_nusd is not None:
+            return entry
+        held_nusd = _held(claim, Unit.NUSD)
+        return msgspec.structs.replace(entry, cost_max_nusd=held_nusd) if held_nusd else entry
 
     def cover(self, bounds: Bounds) -> Generator[Effect, Any, Refusal | Fault | None]:
         """Hold what a further attempt can take at most.

@@ -126,6 +126,7 @@ def _make(
             faults += yield from keep_and_share(call, finding.key, sending, answer)
     if faults:
         entry = msgspec.structs.replace(entry, faults=(*entry.faults, *faults))
+    entry = hold.bound(entry)
     if decisions := hold.decisions:
         entry = msgspec.structs.replace(entry, decisions=decisions)
     recorded: bool = yield Record(entry, cache)
@@ -145,7 +146,7 @@ def _end_unsent(
         total = add_summary(total, summary)
         entry = with_summary(entry, call, summary, total)
         entry = msgspec.structs.replace(entry, faults=plan.faults)
-    recorded: bool = yield Record(entry, cache)
+    recorded: bool = yield Record(hold.bound(entry), cache)
     yield from hold.settle(total, answered=False, recorded=recorded)
     return refusal(dialect, arrival, why) if isinstance(why, Fault) else refuse(dialect, arrival, why)
 

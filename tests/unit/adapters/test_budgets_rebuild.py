@@ -117,6 +117,27 @@ async def test_calls_of_unknown_cost_are_counted(ledger: SqliteLedger, kind: Sco
     assert settled == Settled(7, 1)
 
 
+@pytest.mark.parametrize("kind", [ScopeKind.ORGANISATION, ScopeKind.AGENT, ScopeKind.CONVERSATION])
+@pytest.mark.parametrize("period", [(0, 2 * HOUR), (-1800, 5400), (0, None)])
+async def test_calls_of_unknown_cost_count_as_the_most_they_can_have_cost(
+    ledger: SqliteLedger, kind: ScopeKind, period: tuple[int, int | None]
+) -> None:
+    whose = call("").attribution
+    await record(
+        ledger,
+        call("1"),
+        *(
+            unpriced(f"at {at}", at_s=T0_S + at, attribution=whose, cost_max_nusd=100)
+            for at in (-HOUR, 0, HOUR, HOUR + 60)
+        ),
+        unpriced("unbounded", attribution=whose),
+    )
+    start, end = period
+    window = CountedWindow(kind, Unit.NUSD, Period.DAY, T0 + start, None if end is None else T0 + end)
+    (settled,) = ledger.settled([window]).values()
+    assert settled == Settled(307, 1)
+
+
 def test_open_windows_are_those_that_hold_now_in_their_own_time_zone() -> None:
     tenant, conversations = ScopePattern(ScopeKind.TENANT, None, "acme"), ScopePattern(ScopeKind.CONVERSATION)
     berlin = Calendar(ZoneInfo("Europe/Berlin"))

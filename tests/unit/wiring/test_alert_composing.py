@@ -41,6 +41,7 @@ async def test_drivers_are_those_of_the_scope_and_the_window(tmp_path: Path) -> 
                 at_s=at_s,
                 model="claude-sonnet-4-6",
                 cost_nusd=cost_nusd,
+                cost_max_nusd=cost_nusd,
             )
         )
     body = compose(ledger, alert("tenant:acme")).body

@@ -1,7 +1,9 @@
 """What budgets' counters have settled, by the ledger's word, as SQL.
 
 One query for each kind of scope, unit and window. Where a window holds whole hours, money and tokens of the
-organisation, of tenants and of agents come from the roll-ups; the rest is read from entries.
+organisation, of tenants and of agents come from the roll-ups; the rest is read from entries. A call of
+unknown cost counts as the most it can have cost, as it did when it ended: the roll-ups do not have that, so
+that for hours with such calls it is added from their entries.
 
 Only calls for which something was held count as requests and turns: those that were sent, and those whose
 process died (`PRESUMED` in their faults), which count as answered, as all that was held does.
@@ -49,7 +51,8 @@ class Settled:
 
     Attributes:
         amount: The sum over its calls.
-        unknown_calls: Calls whose cost nobody knows: what was held for them is not in the amount.
+        unknown_calls: Calls whose cost nobody knows; of money, those of which it is not even known what was
+            held for them, which is then not in the amount.
     """
 
     amount: int
@@ -115,12 +118,37 @@ def _parts(window: CountedWindow) -> Any:
         rollups.c.hour >= first_hour, rollups.c.hour < end_hour
     )
     cut = or_(_between(since_us, first_hour * US_PER_HOUR), _between(end_hour * US_PER_HOUR, until_us))
-    return union_all(whole, _entry_parts(window, cut))
+    parts = [whole, _entry_parts(window, cut)]
+    if window.unit is Unit.NUSD:
+        parts.append(_bounded_parts(window.kind, first_hour, end_hour))
+    return union_all(*parts)
+
+
+def _bounded_parts(kind: ScopeKind, first_hour: int, end_hour: int) -> Any:
+    """Select what calls of unknown cost took at most, for which roll-ups count nothing."""
+    hours = (
+        select(rollups.c.hour)
+        .where(rollups.c.hour >= first_hour, rollups.c.hour < end_hour, rollups.c.unknown_calls > 0)
+        .distinct()
+        .subquery()
+    )
+    start_us = hours.c.hour * US_PER_HOUR
+    within = and_(entries.c.at_us >= start_us, entries.c.at_us < start_us + US_PER_HOUR)
+    names = [entries.c[name] for name in SCOPE_COLUMNS[kind]]
+    parts = select(
+        *names,
+        entries.c.cost_max_nusd.label("amount"),
+        literal(-1).label("unknown_calls"),
+    ).select_from(hours.join(entries, within))
+    return parts.where(entries.c.cost_nusd.is_(None), entries.c.cost_max_nusd.is_not(None))
 
 
 def _entry_parts(window: CountedWindow, condition: ColumnElement[bool]) -> Any:
     names = [entries.c[name] for name in SCOPE_COLUMNS[window.kind]]
-    unknown = case((entries.c.cost_nusd.is_(None), 1), else_=0)
+    known = entries.c.cost_nusd
+    if window.unit is Unit.NUSD:
+        known = func.coalesce(known, entries.c.cost_max_nusd)
+    unknown = case((known.is_(None), 1), else_=0)
     parts = select(*names, amount_of(window.unit).label("amount"), unknown.label("unknown_calls"))
     if window.kind not in _ROLLED_UP:
         # A call without a key, a user or a conversation falls under no such scope.
@@ -131,7 +159,7 @@ def _entry_parts(window: CountedWindow, condition: ColumnElement[bool]) -> Any:
 def amount_of(unit: Unit) -> ColumnElement[int]:
     """Return what one entry adds to a counter of a unit."""
     if unit is Unit.NUSD:
-        return func.coalesce(entries.c.cost_nusd, 0)
+        return func.coalesce(entries.c.cost_nusd, entries.c.cost_max_nusd, 0)
     if unit is Unit.TOKENS:
         return _tokens(entries.c)
     if unit is Unit.OPEN_CALLS:
