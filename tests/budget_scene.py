@@ -128,6 +128,14 @@ class WatchedBudgets(MemoryBudgets):
         await self._finish()
         return ended
 
+    async def renew(self, reservation_ids: Sequence[str], ttl_s: int, now_s: float) -> frozenset[str]:
+        self._fail_if_down()
+        return await super().renew(reservation_ids, ttl_s, now_s)
+
+    async def find_left(self, now_s: float, most: int = 256, overdue_s: float = 0) -> Sequence[Reservation]:
+        self._fail_if_down()
+        return await super().find_left(now_s, most, overdue_s)
+
     def forget(self) -> None:
         """Lose all that is held and counted, as a server that was started anew."""
         super().__init__()
@@ -140,6 +148,9 @@ class WatchedBudgets(MemoryBudgets):
     async def _start(self, step: str) -> None:
         self.steps.append(step)
         await asyncio.sleep(0)
+        self._fail_if_down()
+
+    def _fail_if_down(self) -> None:
         if self.is_down:
             raise StoreFailed("the store is down")
 
@@ -178,12 +189,12 @@ class Purse:
         """Say what the ledger has of a call that was left behind; or record that all of it was taken."""
         entries = self._scene.ledger.entries
         entry = next((each for each in entries if each.operation_id == reservation.reservation_id), None)
-        if entry is not None:
-            return amounts_of(entry, reservation)
-        presumed = presume(reservation)
-        if presumed is not None:
-            await self._scene.ledger.record(presumed)
-        return None
+        if entry is None:
+            presumed = presume(reservation)
+            if presumed is not None:
+                await self._scene.ledger.record(presumed)
+            return None
+        return None if PRESUMED in entry.faults else amounts_of(entry, reservation)
 
     async def level(self, scope: str, unit: Unit = Unit.NUSD) -> Level:
         """Return how the limited counter of a scope stands; zero where nothing was asked of it."""

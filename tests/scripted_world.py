@@ -23,6 +23,7 @@ from bursar.effects import Reply
 from bursar.errors import StoreFailed, UpstreamFailed
 from bursar.exchange.arrival import Arrival
 from bursar.exchange.engine import Engine, EngineOptions, UpstreamPolicy
+from bursar.exchange.left_behind import PRESUMED
 from bursar.exchange.life import live
 from bursar.policy.response_cache import CacheUse
 from bursar.ports import UpstreamRequest
@@ -185,8 +186,12 @@ class ListLedger:
         await asyncio.sleep(0)
         if self.full:
             raise StoreFailed("the disk is full")
-        if all(kept.operation_id != entry.operation_id for kept in self.entries):
-            self.entries.append(entry)
+        for at, kept in enumerate(self.entries):
+            if kept.operation_id == entry.operation_id:
+                if PRESUMED in kept.faults and PRESUMED not in entry.faults:
+                    self.entries[at] = entry
+                return
+        self.entries.append(entry)
 
 
 class CountingObserver:

@@ -2,13 +2,16 @@
 
 Whatever is held ends. What a call took is counted in the store even if that fails at first; what a call of
 this process holds is renewed for as long as it is under way; and what another process left behind ends once
-its time is up, at what the ledger says of it, or else at the whole of what was held.
+its time is long up, at what the ledger says of it, or else at the whole of what was held.
+
+While the store fails nobody can renew, so that after an outage everything looks as if it was left behind. It
+is then left alone until every process that lives has had the time to renew what is its own.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 
 from bursar.domain.reservations import Ended, Exceeded, Held, Level, Reservation, Throttled
 from bursar.effects import Extend, Reserve, Settle
@@ -23,12 +26,20 @@ _RETRY_EVERY_S = 1.0
 _RENEW_EVERY_S = 20.0
 _SWEEP_EVERY_S = 15.0
 
+# Who missed one renewal makes up for it with the next.
+OVERDUE_S = 2 * _RENEW_EVERY_S
+"""How long after its time is up what was left behind is ended."""
+
+# What fails at one sweep may fail until the next. From then on, everybody renews within this time.
+_QUIET_S = _SWEEP_EVERY_S + _RENEW_EVERY_S
+
 # Some 100 MB. With the store down for longer than that lasts, only the ledger knows what further calls took.
 _KEPT_MAX = 100_000
 
 Presume = Callable[[Reservation], Awaitable[Sequence[int] | None]]
 """Says what a call took that was left behind: its amounts, as for `BudgetStore.settle`, where the ledger has
-it. Where it has not, records it there as having taken all that was held, and returns None."""
+it. Where it has not, records it there as having taken all that was held, and returns None; so it does where
+only that was recorded."""
 
 Observe = Callable[[Reservation, Sequence[int], Sequence[Level]], None]
 """Learns what a call took of each demand's counter, and how these stand then. It never fails or waits."""
@@ -57,6 +68,8 @@ class Holdings:
         self._open: dict[str, Reservation] = {}
         self._kept: dict[str, Settle | Reservation] = {}
         self._trying: asyncio.Task[None] | None = None
+        # How the store was before this process began, nobody knows.
+        self._failed_at_s = clock.now()
         self.observe: Observe | None = None
 
     @property
@@ -78,7 +91,8 @@ class Holdings:
         ask = self._store.reserve if isinstance(effect, Reserve) else self._store.extend
         self._open[reservation.reservation_id] = reservation
         try:
-            result = await ask(reservation, self._clock.now())
+            with self._noting_failures():
+                result = await ask(reservation, self._clock.now())
             if self._journal is not None and isinstance(result, Held):
                 self._journal.opened(reservation, self._clock.now())
         except StoreFailed as failure:
@@ -138,7 +152,8 @@ class Holdings:
         for reservation_id, reservation in self._open.items():
             by_ttl.setdefault(reservation.ttl_s, []).append(reservation_id)
         for ttl_s, reservation_ids in by_ttl.items():
-            await self._store.renew(reservation_ids, ttl_s, self._clock.now())
+            with self._noting_failures():
+                await self._store.renew(reservation_ids, ttl_s, self._clock.now())
 
     async def sweep(self) -> int:
         """End what was left behind. Returns how many reservations that were.
@@ -153,18 +168,45 @@ class Holdings:
         while left := await self._find_left():
             for reservation in left:
                 LOG.warning("call %s was left behind; what it held counts", reservation.reservation_id)
-                await self._end(await self._find_end(reservation))
+                await self._end_left(reservation)
                 swept += 1
         return swept
 
     async def _find_left(self) -> Sequence[Reservation]:
         """Return what was left behind; what is under way here, or about to be ended, ends by itself."""
-        left = await self._store.find_left(self._clock.now())
+        # It is asked even where the answer does not count yet: that is how its failures are noticed.
+        with self._noting_failures():
+            left = await self._store.find_left(self._clock.now(), overdue_s=OVERDUE_S)
+        if self._clock.now() - self._failed_at_s < _QUIET_S:
+            return ()
         return [
             one
             for one in left
             if one.reservation_id not in self._open and one.reservation_id not in self._kept
         ]
+
+    async def _end_left(self, reservation: Reservation) -> None:
+        """End what was left behind.
+
+        Where nobody knows what it took, its end is only presumed: whoever holds it may live all the same,
+        unable to reach the store, and then tells it what the call really took.
+        """
+        amounts = await self._presume(reservation)
+        if amounts is not None:
+            await self._end(Settle(reservation, amounts))
+            return
+        ended = await self._store.presume(reservation, self._clock.now())
+        if ended is not None and self.observe is not None:
+            self.observe(reservation, [demand.amount for demand in reservation.demands], ended.levels)
+
+    @contextlib.contextmanager
+    def _noting_failures(self) -> Generator[None]:
+        """Note when the store fails at what is asked all the time: an end may fail for reasons of its own."""
+        try:
+            yield
+        except StoreFailed:
+            self._failed_at_s = self._clock.now()
+            raise
 
     async def close(self) -> None:
         """Try a last time to tell the store what it has not been told."""

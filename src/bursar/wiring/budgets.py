@@ -22,7 +22,7 @@ from bursar.domain.reservations import Reservation
 from bursar.drivers.holding import Holdings
 from bursar.errors import BadSetting, StoreFailed, UnfitStore
 from bursar.exchange.engine import Engine
-from bursar.exchange.left_behind import amounts_of, presume
+from bursar.exchange.left_behind import PRESUMED, amounts_of, presume
 from bursar.ports import BudgetStore, Clock
 from bursar.settings import Storage
 
@@ -43,12 +43,12 @@ async def _find_end(
         StoreFailed: The ledger could not be read, or not written.
     """
     entry = await asyncio.to_thread(ledger.find, reservation.reservation_id)
-    if entry is not None:
-        return amounts_of(entry, reservation)
-    presumed = presume(reservation)
-    if presumed is not None:
-        await record(presumed)
-    return None
+    if entry is None:
+        presumed = presume(reservation)
+        if presumed is not None:
+            await record(presumed)
+        return None
+    return None if PRESUMED in entry.faults else amounts_of(entry, reservation)
 
 
 async def _check(store: "RedisBudgets") -> None:
