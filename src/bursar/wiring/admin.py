@@ -5,7 +5,9 @@ later at most. A store that cannot be read changes nothing: what was known goes 
 
 A limit that is new counts what was taken before it was set. Before it holds, its counters are brought to
 what the ledger says. Calls that arrived earlier still go by the old limits; what they take is added to the
-new counters once the ledger has it, so that these are exact again when the last of them has ended.
+new counters once the ledger has it, so that these are exact again when the last of them has ended. Where a
+limit was removed and is set again, calls that arrived before its removal still settle in its counters
+themselves: only what arrived in between is added.
 """
 
 import asyncio
@@ -40,22 +42,55 @@ _LOOK_EVERY_S = 1.0
 _FIRST_LOOK_S = 1.0
 _LAST_LOOK_S = 3 * 3_600.0
 
+Replaced = Sequence[tuple[float, BudgetBook]]
+"""Budgets that were in force before, as `Engine.replaced` has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Other budgets come in force.
+
+    Attributes:
+        before: The budgets in force until then,
+        after: and from then on.
+        replaced: Those before by which calls may still be under way, the oldest first.
+    """
+
+    before: BudgetBook
+    after: BudgetBook
+    replaced: Replaced = ()
+
+    def own(self) -> "_Change":
+        """Return the same for another thread: a book is not thread-safe, and the event loop uses these."""
+        replaced = [(until_s, BudgetBook(book.budgets)) for until_s, book in self.replaced]
+        return _Change(BudgetBook(self.before.budgets), BudgetBook(self.after.budgets), replaced)
+
+    def is_new(self, counter: Counter) -> bool:
+        """Whether a counter counts from now on and did not until now."""
+        return self.after.counts_in(counter) and not self.before.counts_in(counter)
+
+    def since_s(self, counter: Counter) -> float | None:
+        """Return until when a new counter counted before; None where it never did.
+
+        All calls that arrived earlier are in it, or will be when they end.
+        """
+        until_s = [until_s for until_s, book in self.replaced if book.counts_in(counter)]
+        return until_s[-1] if until_s else None
+
 
 @dataclass(slots=True)
 class _Addition:
     """What new counters are still to be given of calls that arrived before they counted.
 
     Attributes:
-        before: The budgets in force until then,
-        after: and from then on,
-        from_s: and when that is.
+        change: What made them count,
+        from_s: and from when on.
         windows: What is newly counted.
         given: What the new counters have been given so far.
         wait_s: How long after `from_s` the ledger is asked again.
     """
 
-    before: BudgetBook
-    after: BudgetBook
+    change: _Change
     windows: frozenset[CountedWindow]
     given: Mapping[Counter, int]
     from_s: int = 0
@@ -81,8 +116,13 @@ class Counting:
         self._is_shared = is_shared
         self._additions: list[_Addition] = []
 
-    async def begin(self, before: BudgetBook, after: BudgetBook) -> int:
+    async def begin(self, before: BudgetBook, after: BudgetBook, replaced: Replaced = ()) -> int:
         """Bring counters up that only the new budgets count.
+
+        Args:
+            before: The budgets in force until now.
+            after: The new ones.
+            replaced: Those before.
 
         Returns:
             When the new budgets may hold from: the next whole second.
@@ -94,16 +134,23 @@ class Counting:
         windows = open_windows(after.budgets, now_s)
         if not before.budgets:
             windows |= kept_windows(now_s)
-        given = await asyncio.to_thread(_taken, self._ledger, windows, before, after)
+        # In a shared store, nobody knows of the others' calls by which budgets they count.
+        under_way = () if self._is_shared else [one for one in replaced if one[0] > now_s - _LAST_LOOK_S]
+        change = _Change(before, after, under_way)
+        given = await asyncio.to_thread(_taken, self._ledger, windows, change)
         for counter, amount in given.items():
-            # What other processes have counted already stays.
-            least = (await self._level(counter)).settled if self._is_shared else 0
-            await self._store.correct(counter, max(amount, least), self._clock.now())
+            counted = (await self._level(counter)).settled
+            if change.since_s(counter) is not None:
+                settled = counted + amount
+            else:
+                # What other processes have counted already stays.
+                settled = max(amount, counted) if self._is_shared else amount
+            await self._store.correct(counter, settled, self._clock.now())
         from_s = int(self._clock.now()) + 1
         if not self._is_shared:
             # A window may begin before the new budgets hold.
             windows |= open_windows(after.budgets, from_s)
-            self._additions.append(_Addition(before, after, windows, given, from_s))
+            self._additions.append(_Addition(change, windows, given, from_s))
         return from_s
 
     async def add_late(self) -> None:
@@ -115,7 +162,7 @@ class Counting:
         now_s = self._clock.now()
         for addition in [each for each in self._additions if each.from_s + each.wait_s <= now_s]:
             taken = await asyncio.to_thread(
-                _taken, self._ledger, addition.windows, addition.before, addition.after, addition.from_s
+                _taken, self._ledger, addition.windows, addition.change, addition.from_s
             )
             for counter, amount in taken.items():
                 more = amount - addition.given.get(counter, 0)
@@ -133,33 +180,37 @@ class Counting:
 
 
 def _taken(
-    ledger: LedgerReader,
-    windows: Iterable[CountedWindow],
-    before: BudgetBook,
-    after: BudgetBook,
-    until_s: int | None = None,
+    ledger: LedgerReader, windows: Iterable[CountedWindow], change: _Change, until_s: int | None = None
 ) -> dict[Counter, int]:
-    """Return what counters have settled, by the ledger, that one book counts and another does not.
+    """Return what calls that new counters did not count have settled, by the ledger.
 
     Args:
         ledger: The ledger; reading it blocks.
         windows: Which windows.
-        before: The book that does not count them.
-        after: The book that does.
+        change: Which counters are new, and since when they did not count.
         until_s: Only calls that arrived before then; None for all.
     """
-    # A book is not thread-safe, and the event loop uses these.
-    before, after = BudgetBook(before.budgets), BudgetBook(after.budgets)
+    change = change.own()
     found: dict[Counter, int] = {}
     for window in windows:
-        cut = window
-        if until_s is not None and (window.end_s is None or window.end_s > until_s):
-            cut = replace(window, end_s=until_s)
-        for counter, settled in ledger.settled([cut]).items():
-            whole = msgspec.structs.replace(counter, end_s=window.end_s)
-            if after.counts_in(whole) and not before.counts_in(whole):
-                found[whole] = settled.amount
+        for since_s in (None, *[since_s for since_s, _ in change.replaced]):
+            cut = _cut(window, since_s, until_s)
+            if cut.end_s is not None and cut.start_s >= cut.end_s:
+                continue
+            for counter, settled in ledger.settled([cut]).items():
+                whole = msgspec.structs.replace(counter, start_s=window.start_s, end_s=window.end_s)
+                if change.is_new(whole) and change.since_s(whole) == since_s:
+                    found[whole] = settled.amount
     return found
+
+
+def _cut(window: CountedWindow, since_s: float | None, until_s: int | None) -> CountedWindow:
+    """Return that part of a window that lies between two times."""
+    if since_s is not None:
+        window = replace(window, start_s=max(window.start_s, int(since_s)))
+    if until_s is not None and (window.end_s is None or window.end_s > until_s):
+        window = replace(window, end_s=until_s)
+    return window
 
 
 _Form = tuple[ScopePattern, Unit, Period, Calendar, bool]
@@ -260,10 +311,14 @@ class AdminWatch:
         before, now_s = self.engine.budgets, self.clock.now()
         if before.budgets == after.budgets:
             return now_s
-        if counts_alike(before, after, now_s):
+        if not counts_alike(before, after, now_s):
+            from_s = await self.counting.begin(before, after, self.engine.replaced)
+        elif counts_alike(after, before, now_s):
             self.engine.replace_budgets(after)
             return now_s
-        from_s = await self.counting.begin(before, after)
+        else:
+            # Whoever counts the same again must know which calls still did.
+            from_s = int(now_s) + 1
         self.engine.replace_budgets(after, from_s)
         return from_s
 

@@ -16,7 +16,7 @@ from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.domain.admin import AdminState, ItemKind
 from bursar.domain.budgets import Budget
-from bursar.domain.reservations import Counter
+from bursar.domain.reservations import Counter, Demand, Reservation
 from bursar.domain.scopes import read_pattern, read_scope
 from bursar.errors import StoreFailed
 from bursar.policy.budgets.book import BudgetBook
@@ -93,6 +93,47 @@ async def test_what_earlier_calls_take_is_added_once_they_have_ended(desk: Desk)
     desk.clock.time_s = T0_S + 10
     for _ in range(3):
         await desk.watch.counting.add_late()
+    assert await desk.settled(limited) == 2 * COST_NUSD
+
+
+@pytest.mark.parametrize("window", ["day", "total"])
+async def test_a_limit_that_is_removed_and_set_again_counts_every_call_once(desk: Desk, window: str) -> None:
+    limited = budget("tenant:acme", window=window)
+    item = budget_item(limited, ACT)
+    desk.admin.put(item)
+    await desk.watch.start()
+    counter = desk.counter(limited, "tenant:acme")
+    held = Reservation("old", "acme/c1", (Demand(counter, COST_NUSD),))
+    await desk.store.reserve(held, desk.clock.now())
+    desk.admin.remove(item.kind, item.name, "test", T0_S)
+    await desk.watch.look()
+    desk.clock.time_s = T0_S + 10
+    # Of two calls that no limit counts, one ends before it is set again.
+    await desk.ledger.record(entry("between", at_s=T0_S + 5))
+    desk.admin.put(item)
+    await desk.watch.look()
+    assert await desk.settled(limited) == COST_NUSD
+    await desk.ledger.record(entry("between and late", at_s=T0_S + 6))
+    await desk.ledger.record(entry("old"))
+    await desk.store.settle(held, [COST_NUSD], desk.clock.now())
+    desk.clock.time_s = T0_S + 20
+    for _ in range(3):
+        await desk.watch.counting.add_late()
+    assert await desk.settled(limited) == 3 * COST_NUSD
+
+
+async def test_a_limit_that_is_set_again_long_after_begins_with_what_the_ledger_has(desk: Desk) -> None:
+    limited = budget("tenant:acme", window="month")
+    item = budget_item(limited, ACT)
+    desk.admin.put(item)
+    await desk.watch.start()
+    desk.admin.remove(item.kind, item.name, "test", T0_S)
+    await desk.watch.look()
+    await desk.ledger.record(entry("a"))
+    await desk.ledger.record(entry("b", at_s=T0_S + 5))
+    desk.clock.time_s = T0_S + 4 * 3_600
+    desk.admin.put(item)
+    await desk.watch.look()
     assert await desk.settled(limited) == 2 * COST_NUSD
 
 
