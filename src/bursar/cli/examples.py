@@ -60,6 +60,7 @@ _BY_COMMAND = {
     "conversation resume": (
         "bursar conversation resume c-1842 --tenant acme",
         "bursar conversation resume c-1842 --tenant acme --limit-usd 2",
+        "bursar conversation resume c-1842 --tenant acme --limit-turns 80",
     ),
     "prices show": (
         "bursar prices show",

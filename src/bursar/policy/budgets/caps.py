@@ -40,7 +40,10 @@ def raise_caps(
     caps = [state for state in states if state.budget.unit in RAISABLE]
     if not force and caps and not (was_refused or any(state.is_blocked for state in caps)):
         used = "; ".join(_used(state) for state in caps)
-        raise CallerMistake(f"{scope} is not stopped by a cap ({used}); --force changes it all the same")
+        raise CallerMistake(
+            f'{scope} is not stopped by a cap ({used}); --force, or "force": true over HTTP, changes it all '
+            f"the same"
+        )
     return tuple(
         _raised(scope, state, limit, force=force)
         for unit, limit in limits.items()
@@ -48,14 +51,25 @@ def raise_caps(
     )
 
 
+def how_to_raise_caps(states: Sequence[BudgetState]) -> str:
+    """Say which caps a conversation has, and by which flags they are raised; empty where it has none."""
+    caps = [state for state in states if state.budget.unit in RAISABLE]
+    if not caps:
+        return ""
+    units = dict.fromkeys(suffix_of(state.budget.unit) for state in caps)
+    flags = " or ".join(f"--limit-{unit} N" for unit in units)
+    members = " or ".join(f'"limit_{unit}"' for unit in units)
+    used = "; ".join(_used(state) for state in caps)
+    return f"its cap ({used}) is raised by {flags}, or {members} over HTTP"
+
+
 def _meant(scope: Scope, caps: Sequence[BudgetState], unit: Unit) -> Sequence[BudgetState]:
     of_unit = [state for state in caps if state.budget.unit is unit]
     if not of_unit:
-        known = "; ".join(_used(state) for state in caps) or "it has none"
-        raise CallerMistake(
-            f"{scope} has no cap in {suffix_of(unit)} to raise ({known}); bursar budget set --scope "
-            f'"{scope}" sets one'
-        )
+        what = f"{scope} has no cap in {suffix_of(unit)} to raise"
+        if caps:
+            raise CallerMistake(f"{what}; {how_to_raise_caps(caps)}")
+        raise CallerMistake(f'{what} (it has none); bursar budget set --scope "{scope}" sets one')
     return [state for state in of_unit if state.is_blocked] or of_unit
 
 
@@ -69,7 +83,8 @@ def _raised(scope: Scope, state: BudgetState, limit: int, *, force: bool) -> Bud
     if limit <= budget.limit and not force:
         raise CallerMistake(
             f"a limit of {spoken(budget.unit, limit)} does not raise the cap of "
-            f"{spoken(budget.unit, budget.limit)}; name a higher one, or change it all the same with --force"
+            f"{spoken(budget.unit, budget.limit)}; name a higher one, or change it all the same with "
+            f'--force, or "force": true over HTTP'
         )
     return msgspec.structs.replace(budget, pattern=ScopePattern.only(scope), limit=limit)
 
