@@ -1,7 +1,8 @@
 """`bursar budget`: how budgets stand, and setting them while the server runs."""
 
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +31,10 @@ from bursar.cli.operating import (
     read_settings,
 )
 from bursar.errors import CallerMistake
+from bursar.settings import Settings
+
+if TYPE_CHECKING:
+    from bursar.domain.budgets import Budget
 
 budget_app = typer.Typer(
     help="How budgets stand, and setting them while the server runs.",
@@ -123,24 +128,46 @@ def set_(
     )
     from bursar.settings.budget_meanings import ladder_meaning, limit_meaning
     from bursar.settings.budgets import budgets_of
-    from bursar.settings.stored import budget_item, in_force, refuse_owned, table_of
+    from bursar.settings.stored import budget_item, in_force, refuse_owned, replaced_by, table_of
 
     counts = in_force(budgets_of(settings.budgets), None)
     for each in budgets:
         refuse_owned(counts, each)
+    _warn_of_notifiers(budgets, settings)
     admin, act = open_admin(settings), act_now()
+    before = admin.read()
+    replaced = [replaced_by(before, each) for each in budgets]
     changes = [admin.put(budget_item(each, act)) for each in budgets]
     if as_json:
         print_json(
             {
                 "budgets": [table_of(each) for each in budgets],
                 "changed": [change is not None for change in changes],
+                "was": [None if each is None else table_of(each) for each in replaced],
             }
         )
         return
-    for each, change in zip(budgets, changes, strict=True):
+    for each, change, former in zip(budgets, changes, replaced, strict=True):
         done = "set" if change is not None else "was set already"
         typer.echo(f"{done}: {each.pattern}: {limit_meaning(each)}; {ladder_meaning(each)}")
+        if former is not None and change is not None:
+            typer.echo(f"was: {limit_meaning(former)}; {ladder_meaning(former)}")
+
+
+def _warn_of_notifiers(budgets: "Sequence[Budget]", settings: Settings) -> None:
+    """Say whom ladders tell in vain."""
+    from bursar.settings.explaining import as_key
+    from bursar.settings.notify import unknown_notifiers
+
+    names = list(unknown_notifiers(budgets, settings.notify))
+    if names:
+        tables = " and ".join(f"[notify.{as_key(name)}]" for name in names)
+        typer.echo(
+            f"bursar: warning: nobody is told at steps of its ladder: no such notifier is set up "
+            f"({', '.join(names)}); add {tables} to bursar.toml, and name that with --config, or set another "
+            f"--ladder",
+            err=True,
+        )
 
 
 @budget_app.command(epilog=examples("budget unset"))
@@ -159,7 +186,7 @@ def unset(
     settings = read_settings(config, data_dir)
     pattern = read_scope_option(scope, "--scope")
     from bursar.policy.budgets.amount_texts import suffix_of
-    from bursar.settings.stored import budget_name, removals, stored_budgets, table_of
+    from bursar.settings.stored import removals, spoken_name, stored_budgets, table_of
 
     admin = open_admin(settings)
     state = admin.read()
@@ -172,7 +199,7 @@ def unset(
         and unit in {None, suffix_of(each.unit)}
     ]
     if not found:
-        known = ", ".join(budget_name(each) for each in stored) or "none"
+        known = ", ".join(spoken_name(each) for each in stored) or "none"
         raise CallerMistake(f"--scope: no such budget of {pattern} was set by command; set are: {known}")
     act = act_now()
     for kind, name, item in removals(state, found, act):
@@ -184,7 +211,7 @@ def unset(
         print_json({"removed": [table_of(each) for each in found]})
         return
     for each in found:
-        typer.echo(f"removed: {budget_name(each)}")
+        typer.echo(f"removed: {spoken_name(each)}")
 
 
 budget_app.command(epilog=examples("budget reconcile"))(reconcile)

@@ -18,6 +18,7 @@ from bursar.domain.prices import PER_MILLE
 from bursar.domain.reservations import Period, Unit
 from bursar.domain.scopes import Scope, ScopePattern, read_pattern
 from bursar.errors import BadSetting, StoreFailed
+from bursar.policy.budgets.amount_texts import suffix_of
 from bursar.settings import parse_budget
 from bursar.settings.budgets import LIMITS, RATES, SAID, budgets_of
 
@@ -89,7 +90,7 @@ def in_force(own: Sequence[Budget], state: AdminState | None) -> InForce:
             for item in state.items.get(ItemKind.STOP, {}).values()
         },
         own=keys,
-        ignored=tuple(budget_name(budget) for budget in others if key_of(budget) in keys),
+        ignored=tuple(spoken_name(budget) for budget in others if key_of(budget) in keys),
     )
 
 
@@ -105,6 +106,19 @@ def stored_budgets(state: AdminState) -> tuple[Budget, ...]:
         for item in state.items.get(kind, {}).values()
         for budget in _read(item, _budgets_in)
     )
+
+
+def replaced_by(state: AdminState, budget: Budget) -> Budget | None:
+    """Return the stored budget that another takes the place of.
+
+    Returns:
+        None where there is none, or it cannot be read: to set it again is what mends that.
+    """
+    item = state.items.get(ItemKind.BUDGET, {}).get(budget_name(budget))
+    try:
+        return None if item is None else next(iter(_read(item, _budgets_in)), None)
+    except StoreFailed:
+        return None
 
 
 def removals(
@@ -132,8 +146,13 @@ def removals(
             yield ItemKind.CONVERSATION, name, conversation_item(name, left, act)
 
 
+def spoken_name(budget: Budget) -> str:
+    """Name a budget for people: by its scopes, unit and window."""
+    return f"{budget.pattern} {suffix_of(budget.unit)} {budget.period.value}"
+
+
 def budget_name(budget: Budget) -> str:
-    """Name a stored budget: by its scopes, unit and window."""
+    """Name a stored budget in the admin store: by its scopes, unit and window."""
     return f"{budget.pattern} {budget.unit.value} {budget.period.value}"
 
 
@@ -231,7 +250,7 @@ def read_limits(table: Mapping[str, Any], place: str) -> dict[Unit, int]:
 def _budgets_in(item: AdminItem) -> tuple[Budget, ...]:
     content = _TABLES.decode(item.content)
     tables = content if isinstance(content, list) else [content]
-    return budgets_of(parse_budget(table, item.name) for table in tables)
+    return budgets_of(parse_budget(table, _said(item)) for table in tables)
 
 
 def _reason(item: AdminItem) -> str:
@@ -243,10 +262,15 @@ def _read(item: AdminItem, read: Callable[[AdminItem], T]) -> T:
         return read(item)
     except (BadSetting, msgspec.DecodeError, RecursionError) as error:
         raise StoreFailed(
-            f"the admin store: {item.kind.value} {item.name!r} cannot be read ({error}); set it again, or "
+            f"the admin store: {item.kind.value} {_said(item)!r} cannot be read ({error}); set it again, or "
             f"upgrade Bursar if a newer one wrote it"
         ) from error
 
 
 def _share(per_mille: int) -> str:
     return f"{per_mille // PER_MILLE}.{per_mille % PER_MILLE:03d}"
+
+
+def _said(item: AdminItem) -> str:
+    """Return an item's name with its unit as people know it."""
+    return item.name.replace(f" {Unit.NUSD.value} ", f" {suffix_of(Unit.NUSD)} ")

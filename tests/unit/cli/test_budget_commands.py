@@ -20,7 +20,9 @@ from bursar.cli.main import app
 from bursar.domain.admin import ItemKind
 from bursar.domain.ledger import Status
 from bursar.domain.reservations import Counter, Period, Unit
-from bursar.errors import BadSetting, BursarError, CallerMistake
+from bursar.errors import BadSetting, BursarError, CallerMistake, StoreFailed
+from bursar.settings.stored_loops import loop_item
+from bursar.view.loop_watch import Stop
 from ledger_entries import entry
 
 FILE = """
@@ -142,6 +144,41 @@ def test_a_budget_is_replaced_and_removed(run: Run) -> None:
         run("budget", "unset", "--scope", "tenant:acme")
 
 
+def test_what_a_budget_was_before_is_told(data_dir: Path) -> None:
+    def set_(limit_usd: str) -> Any:
+        flags = ("--scope", "agent:acme/desk", "--window", "day", "--data-dir", str(data_dir))
+        return CliRunner().invoke(app, ["budget", "set", "--limit-usd", limit_usd, *flags])
+
+    assert "was:" not in set_("5").stdout
+    assert "was: $5.00 a day (UTC); no call beyond 100 %" in set_("6").stdout
+    assert "was:" not in set_("6").stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        (("month",), "admin, slack, oncall"),
+        (("day", "--ladder", '[{"at": 0.5, "actions": ["notify:bob", "notify:ann"]}]'), "bob"),
+        (("day",), None),
+    ],
+)
+def test_notifiers_that_are_not_set_up_are_warned_of(
+    data_dir: Path, flags: tuple[str, ...], names: str | None
+) -> None:
+    config = data_dir.parent / "notify.toml"
+    config.write_text('[notify.ann]\nurl_env = "ANN"\n')
+    where = ("--config", str(config), "--data-dir", str(data_dir))
+    result = CliRunner().invoke(
+        app, ["budget", "set", "--scope", "tenant:acme", "--limit-usd", "5", "--window", *flags, *where]
+    )
+    assert result.exit_code == 0
+    assert "set: tenant:acme" in result.stdout
+    if names is None:
+        assert not result.stderr
+    else:
+        assert f"no such notifier is set up ({names})" in result.stderr
+
+
 def test_what_the_file_owns_is_not_set(run: Run) -> None:
     flags = ("budget", "set", "--scope", "tenant:owned", "--limit-usd", "9", "--window")
     with pytest.raises(BadSetting, match=r"bursar.toml limits the money of tenant:owned per month"):
@@ -216,6 +253,41 @@ def test_a_conversation_is_let_go_on_above_what_it_used(run: Run) -> None:
     assert run("conversation", "resume", "r", "--tenant", "rival", "--limit-turns", "3", "--force")
     removed = run("budget", "unset", "--scope", "conversation:acme/c1")["removed"]
     assert [each["limit_turns"] for each in removed] == [3]
+
+
+def test_of_a_capped_conversation_flag_and_tenant_are_suggested(run: Run) -> None:
+    resume = ("conversation", "resume", "c1")
+    with pytest.raises(
+        CallerMistake, match=r"2 turns of 2 turns in total used\) is raised by --limit-turns N"
+    ):
+        run(*resume, "--tenant", "acme")
+    with pytest.raises(CallerMistake, match="did you mean --tenant acme"):
+        run(*resume, "--limit-turns", "4")
+    with pytest.raises(CallerMistake, match="did you mean --tenant acme"):
+        run(*resume)
+    with pytest.raises(CallerMistake, match="is not stopped by a cap") as mistake:
+        run("conversation", "resume", "r", "--limit-turns", "4")
+    assert "did you mean" not in str(mistake.value)
+
+
+def test_after_a_loop_is_forgiven_a_cap_that_stops_the_conversation_is_told(data_dir: Path) -> None:
+    config = ["--config", str(data_dir.parent / "bursar.toml"), "--data-dir", str(data_dir)]
+    for tenant, name, is_capped in (("acme", "c1", True), ("rival", "r", False)):
+        SqliteAdmin.open(data_dir).put(loop_item(Stop(tenant, name, b"x", "it looped", time.time())))
+        result = CliRunner().invoke(app, ["conversation", "resume", name, "--tenant", tenant, *config])
+        assert "is forgiven" in result.stdout
+        assert ("still stopped by a cap" in result.stdout) == is_capped
+
+
+def test_an_unreadable_budget_is_mended_by_setting_it_again(run: Run, data_dir: Path) -> None:
+    set_day(run, "tenant:acme")
+    admin = SqliteAdmin.open(data_dir)
+    (item,) = admin.read().items[ItemKind.BUDGET].values()
+    admin.put(replace(item, content="[1"))
+    with pytest.raises(StoreFailed, match="'tenant:acme usd total' cannot be read"):
+        run("budget", "show")
+    assert set_day(run, "tenant:acme")["changed"] == [True]
+    assert run("budget", "show")
 
 
 def test_a_dry_run_says_what_a_limit_would_have_refused(run: Run) -> None:

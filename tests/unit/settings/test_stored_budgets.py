@@ -71,7 +71,7 @@ def test_the_file_goes_before_a_conversations_own_cap_and_that_before_other_budg
     kept = state(*items, cap_item(in_force((), None), state(), C1, [CAP], ACT))
     found = in_force((own,), kept)
     assert found.budgets == (own, CAP, weaker)
-    assert found.ignored == ("tenant:acme nusd day",)
+    assert found.ignored == ("tenant:acme usd day",)
 
 
 def test_a_new_cap_leaves_the_conversations_other_caps() -> None:
