@@ -137,11 +137,19 @@ def show_dry_run(screen: Console, trial: "DryRun") -> None:
     """Show what a limit would have refused."""
     budget, refused = trial.budget, trial.refused
     limit = spoken_limit(budget.unit, budget.limit, budget.period)
-    screen.print(
-        f"{budget.pattern} at {limit}: of {trial.calls:,} calls since {_utc(trial.since_s)} "
-        f"({spoken(Unit.NUSD, trial.cost_nusd)}), {refused.calls:,} would have been refused "
-        f"({spoken(Unit.NUSD, refused.cost_nusd)})."
-    )
+    if trial.calls:
+        said = (
+            f"{budget.pattern} at {limit}: of {trial.calls:,} calls since {_utc(trial.since_s)} "
+            f"({spoken(Unit.NUSD, trial.cost_nusd)}), {refused.calls:,} would have been refused "
+            f"({spoken(Unit.NUSD, refused.cost_nusd)})."
+        )
+    else:
+        said = f"{budget.pattern} at {limit}: no call of {budget.pattern} since {_utc(trial.since_s)}."
+    screen.print(Text(said))
+    if trial.refused_live:
+        screen.print(
+            f"Refused live in that time, and not in the sum: {trial.refused_live:,} more.", style="yellow"
+        )
     if trial.unknown_calls and budget.unit is Unit.NUSD:
         screen.print(
             f"{trial.unknown_calls:,} calls of unknown cost take nothing here; they may have taken more.",

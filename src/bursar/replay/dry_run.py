@@ -13,9 +13,10 @@ from typing import Any
 
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.domain.budgets import Budget
-from bursar.domain.ledger import Entry
+from bursar.domain.ledger import Entry, Status
 from bursar.domain.money import usd_text
 from bursar.domain.reservations import Held, Unit
+from bursar.domain.scopes import patterns_of, scopes_of
 from bursar.exchange.left_behind import PRESUMED
 from bursar.policy.budgets.amount_texts import exact, suffix_of
 from bursar.policy.budgets.book import BudgetBook
@@ -51,9 +52,11 @@ class DryRun:
     Attributes:
         budget: The limit.
         since_s: From when on calls are reported; those before only count.
-        calls: Calls since then,
+        calls: Calls of its scopes since then,
         cost_nusd: what they cost,
         unknown_calls: and those among them of which nobody knows it: they take nothing here.
+        refused_live: Calls of its scopes since then that were refused before they were sent, whatever refused
+            them; they are in none of the sums.
         refused: What would have been refused of them,
         by_agent: and of each tenant's agents.
     """
@@ -63,6 +66,7 @@ class DryRun:
     calls: int = 0
     cost_nusd: int = 0
     unknown_calls: int = 0
+    refused_live: int = 0
     refused: Refused = field(default_factory=Refused)
     by_agent: dict[tuple[str, str], Refused] = field(default_factory=dict[tuple[str, str], Refused])
     _store: MemoryBudgets = field(default_factory=MemoryBudgets)
@@ -79,7 +83,10 @@ class DryRun:
 
     async def look(self, entry: Entry) -> None:
         """Make a call again. They come in the order of time; one that was never sent counts for nothing."""
+        if not self._is_meant(entry):
+            return
         if not entry.attempts and PRESUMED not in entry.faults:
+            self.refused_live += entry.status is Status.REFUSED and entry.at_s >= self.since_s
             return
         fits = await self._fits(entry)
         if entry.at_s < self.since_s:
@@ -91,6 +98,11 @@ class DryRun:
             self.refused.add(entry)
             who = entry.attribution
             self.by_agent.setdefault((who.tenant, who.agent), Refused()).add(entry)
+
+    def _is_meant(self, entry: Entry) -> bool:
+        """Whether a call falls under the limit."""
+        who = entry.attribution
+        return any(self.budget.pattern in patterns_of(scope) for scope in scopes_of(who, who.key))
 
     async def _fits(self, entry: Entry) -> bool:
         usage = entry.usage
@@ -120,6 +132,7 @@ class DryRun:
             "calls": self.calls,
             "cost_usd": usd_text(self.cost_nusd),
             "unknown_calls": self.unknown_calls if unit is Unit.NUSD else 0,
+            "refused_live_calls": self.refused_live,
             **self._refused_object(self.refused),
             "rows": [
                 {"tenant": tenant, "agent": agent, **self._refused_object(refused)}

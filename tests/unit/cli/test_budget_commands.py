@@ -294,6 +294,14 @@ def test_a_dry_run_says_what_a_limit_would_have_refused(run: Run) -> None:
     found = run("budget", "dry-run", "--scope", "tenant:*", "--limit-usd", "0.0005", "--window", "total")
     assert (found["calls"], found["refused_calls"], found["refused_usd"]) == (3, 1, "0.000450000")
     assert [(row["tenant"], row["agent"]) for row in found["rows"]] == [("acme", "support")]
+    assert found["refused_live_calls"] == 1
+
+
+def test_a_dry_run_of_a_scope_without_calls_says_so(data_dir: Path) -> None:
+    limits = ["--limit-usd", "1", "--window", "day", "--data-dir", str(data_dir)]
+    shown = CliRunner().invoke(app, ["budget", "dry-run", "--scope", "tenant:nobody", *limits]).stdout
+    assert "no call of tenant:nobody since" in shown
+    assert "Refused live" not in shown
 
 
 def test_reconcile_says_that_there_is_nothing_to_mend_in_another_process(run: Run) -> None:

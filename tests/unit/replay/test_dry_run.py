@@ -54,6 +54,14 @@ async def test_what_was_never_sent_counts_for_nothing() -> None:
     refused = at(1, status=Status.REFUSED, attempts=(), cost_nusd=0)
     trial = await run(refused, scope="tenant:acme", limit_turns=1)
     assert trial.calls == 0
+    assert trial.as_object()["refused_live_calls"] == 1
+
+
+async def test_only_calls_of_the_scope_are_counted() -> None:
+    rival = replace(entry().attribution, tenant="rival")
+    refused = at(2, attribution=rival, status=Status.REFUSED, attempts=(), cost_nusd=0)
+    trial = await run(at(0), at(1, attribution=rival), refused)
+    assert (trial.calls, trial.cost_nusd, trial.refused_live) == (1, 450_000, 0)
 
 
 async def test_unknown_costs_are_told() -> None:
