@@ -5,7 +5,7 @@ once (`requests_per_minute`, `tokens_per_minute`, `concurrent_calls`), or both. 
 keys.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -131,6 +131,12 @@ class LadderEntry(Section):
         return Step(self.at, tuple(_action(text) for text in self.actions))
 
 
+def _check_ladder_list(value: Any) -> Any:
+    if value is not None and not isinstance(value, list | tuple):
+        raise wrong(_VALUE, "write [] for none, or a list of { at, actions }")
+    return value  # pyright: ignore[reportUnknownVariableType] - Its members are checked next.
+
+
 class BudgetEntry(Section):
     """One table of `[[budgets]]`.
 
@@ -160,8 +166,15 @@ class BudgetEntry(Section):
     window: Literal["hour", "day", "week", "month", "total"] | None = None
     timezone: Annotated[str, AfterValidator(_check_zone)] | None = None
     billing_day: Annotated[int, Field(ge=1, le=31)] | None = None
-    ladder: tuple[LadderEntry, ...] | None = None
+    ladder: Annotated[tuple[LadderEntry, ...] | None, BeforeValidator(_check_ladder_list)] = None
     grace: Share | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_missing_scope(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and "scope" not in table:
+            raise wrong(_TABLE, 'scope is missing; write whom it is for, such as scope = "tenant:acme"')
+        return table  # pyright: ignore[reportUnknownVariableType] - Its members are checked next.
 
     @property
     def pattern(self) -> ScopePattern:

@@ -175,7 +175,7 @@ def test_a_ladder_that_cannot_be_climbed_is_refused(ladder: Any, said: str) -> N
         ({**DAILY, "billing_day": 5}, "billing_day counts for window"),
         ({"scope": "key:*", "concurrent_calls": 5, "window": "day"}, "window counts beside limit_usd"),
         ({"scope": "key:*", "concurrent_calls": 5, "ladder": []}, "ladder counts beside limit_usd"),
-        ({"limit_tokens": 5, "window": "day"}, "budgets.0.scope: Field required"),
+        ({"limit_tokens": 5, "window": "day"}, "budgets.0: scope is missing"),
         ({**DAILY, "limt_usd": "5"}, 'budgets.0.limt_usd: unknown setting; did you mean "limit_usd"?'),
     ],
 )
@@ -279,3 +279,10 @@ def test_every_key_of_a_budget_is_on_the_page() -> None:
 def test_without_settings_there_is_no_budget() -> None:
     assert Settings().budgets == ()
     assert Settings().count_margin == 100
+
+
+def test_a_ladder_that_is_no_list_and_a_missing_scope_are_told_with_their_mend() -> None:
+    with pytest.raises(BadSetting, match=r"ladder: write \[\] for none, or a list of \{ at, actions \}"):
+        parse_budget({"scope": "tenant:a", "limit_turns": 1, "window": "day", "ladder": "none"}, "b")
+    with pytest.raises(BadSetting, match='scope is missing; write whom it is for, such as scope = "tenant:'):
+        parse_budget({"limit_turns": 1, "window": "day"}, "b")
