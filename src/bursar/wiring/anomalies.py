@@ -20,12 +20,24 @@ def build_anomaly_feed(settings: Settings, metrics: Metrics, clock: Clock) -> An
     section = settings.anomalies
     if not section.enabled:
         return None
+    check_anomaly_notifiers(settings)
+    notifiers = {name: build_notifier(name, settings.notify[name]) for name in section.notify}
+    sinks = (AnomalyLog(Path(settings.storage.dir)), metrics, AnomalyNotices(notifiers))
+    return AnomalyFeed(metrics, AnomalyWatch(section.options()), sinks, clock)
+
+
+def check_anomaly_notifiers(settings: Settings) -> None:
+    """Check that whoever is to be told of anomalies can be.
+
+    Raises:
+        BadSetting: A notifier is not set up.
+    """
+    section = settings.anomalies
+    if not section.enabled:
+        return
     unknown = [name for name in section.notify if name not in settings.notify]
     if unknown:
         raise BadSetting(
             f"no notifier {unknown[0]!r} is set up; add [notify.{unknown[0]}], or leave it out",
             place="anomalies.notify",
         )
-    notifiers = {name: build_notifier(name, settings.notify[name]) for name in section.notify}
-    sinks = (AnomalyLog(Path(settings.storage.dir)), metrics, AnomalyNotices(notifiers))
-    return AnomalyFeed(metrics, AnomalyWatch(section.options()), sinks, clock)

@@ -38,3 +38,10 @@ def test_budgets_are_shown_on_the_screen(file: str) -> None:
     printed = CliRunner().invoke(config_app, ["check", "--config", file], env={"COLUMNS": "200"})
     assert "Budgets" in printed.stdout
     assert "$500.00 a month (UTC)" in printed.stdout
+
+
+def test_a_notifier_of_anomalies_that_is_not_set_up_keeps_the_server_from_starting(file: str) -> None:
+    with Path(file).open("a", encoding="utf-8") as stream:
+        stream.write('[anomalies]\nnotify = ["bob"]\n')
+    printed = CliRunner().invoke(config_app, ["check", "--config", file], env={"COLUMNS": "200"})
+    assert "anomalies.notify: bursar serve would not start: no notifier 'bob' is set up" in printed.stdout
