@@ -15,6 +15,7 @@
     └── StoreFailed              a store could not be read or written
         ├── CorruptStore         its file is damaged, or is none of ours
         ├── UnfitStore           it is such that nothing can be kept there safely
+        ├── ChangedMeanwhile     what was to be replaced is no longer as it was read
         └── EntryRefused         an entry is such that no ledger could hold it
 
 Expected outcomes (a refusal, a cache miss, a cut stream) are values, not errors. A message says what
@@ -106,6 +107,10 @@ class DemoFailed(BursarError):
 
 class StoreFailed(BursarError):
     """A store could not be read or written."""
+
+
+class ChangedMeanwhile(StoreFailed):
+    """What was to be replaced is no longer as it was read: somebody else changed it at the same time."""
 
 
 class EntryRefused(StoreFailed):

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
 from bursar.domain.alerts import Message, Rejected
@@ -355,14 +356,20 @@ class AdminStore(Protocol):
         """Return all that is set."""
         ...
 
-    def put(self, item: AdminItem) -> AdminChange | None:
+    def put(self, item: AdminItem, expected: str | UnsetType | None = UNSET) -> AdminChange | None:
         """Set an item, in place of the one of its kind and name.
+
+        Args:
+            item: The item.
+            expected: The content that it was made from, None where there was none; UNSET where that does not
+                matter.
 
         Returns:
             What changed; None where the same content was set already.
 
         Raises:
             BadSetting: A text is too long, or no Unicode.
+            ChangedMeanwhile: What is set is not what was expected; nothing changed.
         """
         ...
 

@@ -5,7 +5,7 @@ import pytest
 
 from bursar.adapters.admin.sqlite import TEXT_CHARS_MAX, SqliteAdmin
 from bursar.domain.admin import AdminChange, AdminItem, ItemKind
-from bursar.errors import BadSetting
+from bursar.errors import BadSetting, ChangedMeanwhile
 from bursar.ports import AdminStore
 
 OPENERS = [SqliteAdmin.open]
@@ -56,6 +56,16 @@ def test_setting_again_replaces_and_setting_the_same_changes_nothing(store: Admi
     assert changed is not None
     assert (changed.version, changed.before, changed.after) == (2, "{}", "[]")
     assert store.read().items[ItemKind.BUDGET] == {budget().name: budget("[]", by="bob")}
+
+
+def test_what_was_changed_meanwhile_is_not_replaced(store: AdminStore) -> None:
+    assert store.put(budget("{}"), expected=None) is not None
+    for expected in (None, "[]"):
+        with pytest.raises(ChangedMeanwhile):
+            store.put(budget("[1]"), expected=expected)
+    assert store.version() == 1
+    assert store.put(budget("[1]"), expected="{}") is not None
+    assert store.read().items[ItemKind.BUDGET][budget().name].content == "[1]"
 
 
 def test_items_of_one_name_and_different_kinds_do_not_meet(store: AdminStore) -> None:

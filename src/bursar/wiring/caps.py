@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bursar.adapters.ledger.sqlite import LedgerReader
+from bursar.domain.admin import AdminItem, AdminState
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.scopes import Scope
-from bursar.errors import CallerMistake
+from bursar.errors import CallerMistake, ChangedMeanwhile
 from bursar.exchange.engine import Engine
 from bursar.gateway.budgets import Raise
 from bursar.policy.budgets.caps import raise_caps
@@ -24,6 +25,12 @@ _OVER_BUDGET = 402
 def was_refused(last: Entry | None) -> bool:
     """Whether a conversation's last call was refused by a budget."""
     return last is not None and last.status is Status.REFUSED and last.http_status == _OVER_BUDGET
+
+
+def _content(state: AdminState, item: AdminItem) -> str | None:
+    """Return what is set under an item's name."""
+    known = state.items.get(item.kind, {}).get(item.name)
+    return None if known is None else known.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,20 @@ class CapRaiser:
                 return await self._states(scope)
         elif not asked.limits:
             raise CallerMistake(f"{scope} was not stopped for a loop; name a limit to raise its cap")
+        try:
+            await self._raise(asked)
+        except ChangedMeanwhile:
+            await self._raise(asked)
+        await self.watch.look()
+        return await self._states(scope)
+
+    async def _raise(self, asked: Raise) -> None:
+        """Set what is asked for beside what is set.
+
+        Raises:
+            ChangedMeanwhile: Somebody else set something for the same conversation; nothing changed.
+        """
+        scope = asked.scope
         last = await asyncio.to_thread(self.ledger.last_call, scope.tenant, scope.name)
         caps = raise_caps(
             scope, await self._states(scope), asked.limits, was_refused=was_refused(last), force=asked.force
@@ -61,15 +82,20 @@ class CapRaiser:
         state = await asyncio.to_thread(admin.read)
         act = Act(_BY, self.clock.now())
         item = cap_item(in_force(self.watch.own, state), state, scope, caps, act)
-        await asyncio.to_thread(admin.put, item)
-        await self.watch.look()
-        return await self._states(scope)
+        await asyncio.to_thread(admin.put, item, _content(state, item))
 
     def _let_go_on(self, scope: Scope) -> bool:
         """Let the conversation go on if it was stopped for a loop. Blocks."""
+        try:
+            return self._try_to_let_go_on(scope)
+        except ChangedMeanwhile:
+            return self._try_to_let_go_on(scope)
+
+    def _try_to_let_go_on(self, scope: Scope) -> bool:
         admin = self.watch.store
-        item = resumed_item(admin.read(), scope, Act(_BY, self.clock.now()))
-        return item is not None and admin.put(item) is not None
+        state = admin.read()
+        item = resumed_item(state, scope, Act(_BY, self.clock.now()))
+        return item is not None and admin.put(item, _content(state, item)) is not None
 
     async def _states(self, scope: Scope) -> Sequence[BudgetState]:
         now_s = self.clock.now()

@@ -1,6 +1,6 @@
 """Making keys, rotating and revoking them: by command, and over HTTP."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from bursar.domain.admin import AdminState, ItemKind
 from bursar.domain.budgets import Budget
 from bursar.domain.keys import Rights, Role, Secret, VirtualKey, digest_of, holds_key
 from bursar.domain.scopes import Scope, ScopeKind, ScopePattern
-from bursar.errors import BadSetting, CallerMistake, NotPermitted
+from bursar.errors import BadSetting, CallerMistake, ChangedMeanwhile, NotPermitted
 from bursar.policy.keys.rights import OPERATOR, excesses
 from bursar.policy.keys.ring import key_item, read_key, read_keys
 from bursar.ports import AdminStore
@@ -84,22 +84,22 @@ class KeyDesk:
             The key for JSON, as `create` does.
         """
         overlap_s = read_overlap(overlap, f"{self.prefix}overlap")
-        state = self.store.read()
-        key = self._find(state, key_id)
-        if state_of(key, self.act.at_s) != "active":
-            raise CallerMistake(f"ID: {key_id} is revoked or expired; make another")
         secret = new_key()
-        rotated = key.rotated(digest_of(secret), self.act.at_s, overlap_s)
-        self._put(rotated)
-        return self._issued(rotated, secret, limits_of(key_id, stored_budgets(state)))
+
+        def rotated(key: VirtualKey) -> VirtualKey:
+            if state_of(key, self.act.at_s) != "active":
+                raise CallerMistake(f"ID: {key_id} is revoked or expired; make another")
+            return key.rotated(digest_of(secret), self.act.at_s, overlap_s)
+
+        state, _, key = self._change(key_id, rotated)
+        return self._issued(key, secret, limits_of(key_id, stored_budgets(state)))
 
     def revoke(self, key_id: str) -> dict[str, Any]:
         """End a key. Returns, for JSON, whether it had not been ended before."""
-        key = self._find(self.store.read(), key_id)
-        is_new = key.revoked_at_s is None
-        if is_new:
-            self._put(key.revoked(self.act.at_s))
-        return {"id": key_id, "revoked": True, "changed": is_new}
+        _, before, _ = self._change(
+            key_id, lambda key: key if key.revoked_at_s is not None else key.revoked(self.act.at_s)
+        )
+        return {"id": key_id, "revoked": True, "changed": before.revoked_at_s is None}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return all keys within the rights of whoever asks, for JSON; none of them opens anything."""
@@ -122,6 +122,30 @@ class KeyDesk:
             shown = "that (a key, it seems)" if holds_key(key_id) else repr(key_id[:_SHOWN_CHARS_MAX])
             raise CallerMistake(f"ID: no key has the id {shown}; list them to see which there are")
         return key
+
+    def _change(
+        self, key_id: str, change: Callable[[VirtualKey], VirtualKey]
+    ) -> tuple[AdminState, VirtualKey, VirtualKey]:
+        """Change a key as it is now: what somebody else makes of it at the same time is never undone.
+
+        Returns:
+            What was set before, the key before, and after.
+        """
+        try:
+            return self._try_change(key_id, change)
+        except ChangedMeanwhile:
+            return self._try_change(key_id, change)
+
+    def _try_change(
+        self, key_id: str, change: Callable[[VirtualKey], VirtualKey]
+    ) -> tuple[AdminState, VirtualKey, VirtualKey]:
+        state = self.store.read()
+        before = self._find(state, key_id)
+        after = change(before)
+        if after != before:
+            item = key_item(after, self.act.by, self.act.at_s)
+            self.store.put(item, expected=state.items[ItemKind.KEY][key_id].content)
+        return state, before, after
 
     def _check_within(self, rights: Rights) -> None:
         beyond = "; ".join(excesses(rights, self.rights))

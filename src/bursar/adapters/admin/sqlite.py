@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
+from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import NullPool
@@ -13,7 +14,7 @@ from bursar.adapters.admin.schema import ADMIN, changes, items
 from bursar.adapters.sqlite.connection import reader_connection, writer_connection
 from bursar.adapters.sqlite.opening import bring_up_to_date, exists, failing
 from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
-from bursar.errors import BadSetting, StoreFailed
+from bursar.errors import BadSetting, ChangedMeanwhile, StoreFailed
 
 FILE_NAME = "admin.db"
 
@@ -83,11 +84,11 @@ class SqliteAdmin:
             state[item.kind][item.name] = item
         return AdminState(version, state)
 
-    def put(self, item: AdminItem) -> AdminChange | None:
+    def put(self, item: AdminItem, expected: str | UnsetType | None = UNSET) -> AdminChange | None:
         """Set an item; see `ports.AdminStore`."""
         for what, text in (("its name", item.name), ("its content", item.content), ("who", item.set_by)):
             _check(what, text)
-        return self._change(item, item.content)
+        return self._change(item, item.content, expected)
 
     def remove(self, kind: ItemKind, name: str, by: str, at_s: float) -> AdminChange | None:
         """Remove an item; see `ports.AdminStore`."""
@@ -102,11 +103,18 @@ class SqliteAdmin:
         with failing(ADMIN, self._path), self._reading.connect() as connection:
             return [_change_of(row) for row in connection.execute(statement).mappings()]
 
-    def _change(self, item: AdminItem, after: str | None) -> AdminChange | None:
+    def _change(
+        self, item: AdminItem, after: str | None, expected: str | UnsetType | None = UNSET
+    ) -> AdminChange | None:
         at_us = round(item.set_at_s * _US_PER_S)
         here = (items.c.kind == item.kind.value) & (items.c.name == item.name)
         with failing(ADMIN, self._path), self._writing.begin() as connection:
             before = connection.execute(select(items.c.content).where(here)).scalar()
+            if expected is not UNSET and before != expected:
+                raise ChangedMeanwhile(
+                    f"the {item.kind.value} {item.name!r} was changed by somebody else at the same time; "
+                    f"look at it, and try again"
+                )
             if before == after:
                 return None
             if after is None:
