@@ -130,6 +130,19 @@ async def test_what_redis_s_clock_has_passed_is_swept(server: RedisProcess, stor
     assert await store.read([MONTH], NOW_S) == (Level(7, 0),)
 
 
+async def test_a_lease_of_another_version_does_not_keep_the_others_from_being_found(
+    server: RedisProcess, store: RedisBudgets, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
+    server.cli("SET", Names("default").lease("=odd"), "h7\nwho knows")
+    for at_ms, name in (("1", "=odd"), ("2", "=a")):
+        server.cli("ZADD", "bursar:1:{=default}:leases", at_ms, name)
+    assert [one.reservation_id for one in await store.find_left(NOW_S)] == ["a"]
+    assert [one.reservation_id for one in await store.sweep(NOW_S)] == ["a"]
+    assert "=odd, which this version cannot read" in caplog.text
+    assert server.cli("ZCARD", "bursar:1:{=default}:leases") == "1"
+
+
 async def test_a_lease_that_somebody_deleted_does_not_stop_the_sweep(
     server: RedisProcess, store: RedisBudgets
 ) -> None:

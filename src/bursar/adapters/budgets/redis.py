@@ -4,6 +4,7 @@ A step is one script and one round trip. A step that failed may have happened; a
 to the caller.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Self
 
@@ -39,6 +40,8 @@ from bursar.domain.reservations import (
     Unit,
 )
 from bursar.errors import StoreFailed
+
+LOG = logging.getLogger("bursar.budgets")
 
 _decode_reservation = msgspec.msgpack.Decoder(Reservation).decode
 _encode_reservation = msgspec.msgpack.Encoder().encode
@@ -226,7 +229,7 @@ class RedisBudgets:
         return texts(await self._run(self._due_script, keys, arguments))
 
     async def _held(self, name: str) -> Reservation | None:
-        """Return what is held under a name, with its amounts; None if it has ended meanwhile."""
+        """Return what is held under a name, with its amounts; None if it has ended, or cannot be read."""
         key = self._names.lease(name)
         lease = await send(self._client, "GET", key)
         if lease is None:
@@ -242,7 +245,9 @@ class RedisBudgets:
             amounts = [int(amount) for amount in state[1:].split(b",") if amount]
             return with_amounts(_decode_reservation(written), amounts)
         except (ValueError, msgspec.MsgspecError):
-            raise StoreFailed("the budget store holds a reservation that this version cannot read") from None
+            # All others must go on being looked after; whoever runs its version can end it.
+            LOG.warning("the budget store holds %s, which this version cannot read", name)
+            return None
 
     @staticmethod
     def _surely(ended: Ended | None) -> Ended:
