@@ -20,7 +20,7 @@ from bursar.adapters.retained import RetainedLedger
 from bursar.domain.ledger import Entry
 from bursar.domain.reservations import Reservation
 from bursar.drivers.holding import Holdings
-from bursar.errors import BadSetting, StoreFailed, UnfitStore
+from bursar.errors import BadSetting, EntryRefused, StoreFailed, UnfitStore
 from bursar.exchange.engine import Engine
 from bursar.exchange.left_behind import PRESUMED, amounts_of, presume
 from bursar.ports import BudgetStore, Clock
@@ -79,7 +79,11 @@ async def _recover(directory: Path, ledger: SqliteLedger) -> None:
             LOG.warning("%s", fault)
         try:
             for opened in left.opened.values():
-                await _find_end(ledger, ledger.record, opened.reservation)
+                try:
+                    await _find_end(ledger, ledger.record, opened.reservation)
+                except EntryRefused as refusal:
+                    # It would be refused at every start; all others' calls must not wait for it.
+                    LOG.error("a call that was left behind is not in the ledger: %s", refusal)  # noqa: TRY400 -- The message says all.
             left.remove()
         finally:
             left.give_back()
