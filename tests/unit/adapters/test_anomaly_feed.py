@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bursar.adapters.anomalies import AnomalyFeed, AnomalyLog, AnomalyNotices, read_anomalies, write_notice
+from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.adapters.metrics import Metrics
 from bursar.cli.main import app
 from bursar.domain.alerts import Message, Rejected
@@ -53,6 +54,7 @@ async def test_what_is_found_is_logged_and_listed(tmp_path: Path, caplog: pytest
     with (tmp_path / "anomalies.jsonl").open("ab") as file:
         file.write(b'{"kind": "cal')
     assert read_anomalies(tmp_path, 5) == [FOUND]
+    SqliteLedger.open(tmp_path).close()
     listed = CliRunner().invoke(app, ["anomaly", "list", "--json", "--data-dir", str(tmp_path)])
     assert json.loads(listed.output)["rows"][0]["calls"] == ["op-1", "op-2"]
     listed = CliRunner().invoke(app, ["anomaly", "list", "--data-dir", str(tmp_path)])
@@ -60,6 +62,7 @@ async def test_what_is_found_is_logged_and_listed(tmp_path: Path, caplog: pytest
 
 
 def test_where_nothing_was_found_that_is_said(tmp_path: Path) -> None:
+    SqliteLedger.open(tmp_path).close()
     listed = CliRunner().invoke(app, ["anomaly", "list", "--data-dir", str(tmp_path)])
     assert "Nothing was found" in listed.output
 
