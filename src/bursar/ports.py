@@ -310,10 +310,19 @@ class BudgetStore(Protocol):
         """Return how counters stand; one that holds nothing stands at zero."""
         ...
 
-    async def correct(self, counter: Counter, settled: int, now_s: float) -> Level:
+    async def correct(
+        self, counter: Counter, settled: int, now_s: float, *, expected: int | None = None
+    ) -> Level:
         """Set what a counter has settled, by the ledger's word. Returns how it stood before.
 
         What is held stays held; a counter of open calls settles nothing, ever.
+
+        Args:
+            counter: The counter.
+            settled: What it is to have settled.
+            now_s: The time.
+            expected: What it must have settled for that; where it is something else, nothing changes. None
+                where it does not matter.
         """
         ...
 

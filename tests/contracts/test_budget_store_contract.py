@@ -604,6 +604,18 @@ async def test_counters_are_corrected_to_what_the_ledger_says(store: Any) -> Non
     assert await level(store, OPEN) == (0, 0)
 
 
+@pytest.mark.parametrize("big", [0, 2**53])
+async def test_a_counter_that_is_not_as_expected_is_not_corrected(store: Any, big: int) -> None:
+    await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
+    assert await store.correct(MONTH, big + 5, NOW_S, expected=0) == Level(0, 7)
+    assert await store.correct(MONTH, 3, NOW_S, expected=big + 4) == Level(big + 5, 7)
+    assert await level(store) == (big + 5, 7)
+    assert await store.correct(MONTH, 3, NOW_S, expected=big + 5) == Level(big + 5, 7)
+    assert await level(store) == (3, 7)
+    assert await store.correct(OPEN, 3, NOW_S, expected=0) == Level(0, 0)
+    assert await level(store, OPEN) == (0, 0)
+
+
 async def test_a_late_correction_never_leads_below_zero(store: Any) -> None:
     call = reservation("a", demand(MONTH, 7))
     await store.reserve(call, NOW_S)

@@ -296,11 +296,17 @@ class BudgetMachine(RuleBasedStateMachine):
             assert [one.amount for one in call.demands] == due[call.reservation_id]
             self.model.end(call, End.PRESUMED, due[call.reservation_id])
 
-    @rule(counter=st.sampled_from(COUNTERS), settled=st.integers(0, 45))
-    def correct(self, counter: Counter, settled: int) -> None:
+    @rule(
+        counter=st.sampled_from(COUNTERS),
+        settled=st.integers(0, 45),
+        further=st.sampled_from([None, 0, 0, 1]),
+    )
+    def correct(self, counter: Counter, settled: int, further: int | None) -> None:
         settled *= self.factor if counter.unit is Unit.NUSD else 1
-        assert self.run(self.store.correct(counter, settled, self.clock_s)) == self.model.level(counter)
-        if counter != OPEN:
+        before = self.model.level(counter)
+        expected = None if further is None else before.settled + further
+        assert self.run(self.store.correct(counter, settled, self.clock_s, expected=expected)) == before
+        if counter != OPEN and not further:
             self.model.settled[counter] = settled
             self.model.reach(counter, None)
 

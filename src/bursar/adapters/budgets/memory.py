@@ -147,12 +147,16 @@ class MemoryBudgets:
         self._advance(now_s)
         return [self._level(counter) for counter in counters]
 
-    async def correct(self, counter: Counter, settled: int, now_s: float) -> Level:
+    async def correct(
+        self, counter: Counter, settled: int, now_s: float, *, expected: int | None = None
+    ) -> Level:
         """Set what is settled; see `ports.BudgetStore`."""
         if settled < 0:
             raise ValueError("an amount is below zero")
-        cell = self._kept_cell(counter, self._advance(now_s))
-        before = cell.level
+        now_s, before = self._advance(now_s), self._level(counter)
+        if expected is not None and before.settled != expected:
+            return before
+        cell = self._kept_cell(counter, now_s)
         if counter.unit is not Unit.OPEN_CALLS:
             cell.settled = settled
             cell.cross(None, self._conversations.next_order)

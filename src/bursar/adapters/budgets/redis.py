@@ -67,7 +67,7 @@ class RedisBudgets:
         self._renew_script = Script.load("renew_1")
         self._due_script = Script.load("due_1")
         self._read_script = Script.load("read_1")
-        self._correct_script = Script.load("correct_1")
+        self._correct_script = Script.load("correct_2")
 
     @classmethod
     def open(cls, url: str, options: RedisOptions) -> Self:
@@ -168,7 +168,9 @@ class RedisBudgets:
         reply = await self._run(self._read_script, [self._names.counter(one) for one in counters], [])
         return levels(texts(reply), len(counters))
 
-    async def correct(self, counter: Counter, settled: int, now_s: float) -> Level:
+    async def correct(
+        self, counter: Counter, settled: int, now_s: float, *, expected: int | None = None
+    ) -> Level:
         """Set what is settled; see `ports.BudgetStore`."""
         if settled < 0:
             raise ValueError("an amount is below zero")
@@ -176,7 +178,7 @@ class RedisBudgets:
         reply = await self._run(
             self._correct_script,
             [self._names.counter(counter), self._names.state],
-            [self._now_ms(now_s), amount, *_lifetime(counter)],
+            [self._now_ms(now_s), amount, *_lifetime(counter), _or_none(expected)],
         )
         return levels(texts(reply), 1)[0]
 
