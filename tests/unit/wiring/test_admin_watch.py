@@ -16,7 +16,7 @@ from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.domain.admin import AdminState, ItemKind
 from bursar.domain.budgets import Budget
-from bursar.domain.reservations import Counter, Demand, Level, Reservation
+from bursar.domain.reservations import Counter, Demand, Level, Period, Reservation, Unit
 from bursar.domain.scopes import read_pattern, read_scope
 from bursar.errors import StoreFailed
 from bursar.policy.budgets.book import BudgetBook
@@ -171,7 +171,7 @@ class BusyBudgets(MemoryBudgets):
 
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
         levels = await super().read(counters, now_s)
-        if self.counts_nusd:
+        if self.counts_nusd and counters[0].unit is Unit.NUSD and counters[0].period is Period.DAY:
             await self.correct(counters[0], self.counts_nusd, now_s)
             self.counts_nusd = 0
         return levels
