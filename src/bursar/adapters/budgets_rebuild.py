@@ -1,13 +1,11 @@
 """Bringing budgets' counters to what the ledger says: at start, and to show or mend a drift.
 
-The ledger must be complete first: what dead processes left is recorded there before (`budget_journal`).
-
-Calls may be under way meanwhile. A call's entry is written before the store is told of its end, and until
-then it holds something. So a counter that holds nothing, and stands the same before and after the ledger is
-read, differs from it truly. Any other is left as it is, and said to be moving.
+The ledger must be complete first: what dead processes left is recorded there before (`budget_journal`). While
+calls are under way, one whose entry is written and whose end is not yet told to the store shows as a drift
+for a moment; at rest there is none.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -36,13 +34,11 @@ class Drift(msgspec.Struct, frozen=True):
         counter: Which.
         level: How it stands in the store.
         settled: What it has settled by the ledger.
-        is_moving: Whether calls were under way on it, which may be all the difference.
     """
 
     counter: Counter
     level: Level
     settled: Settled
-    is_moving: bool = False
 
     @property
     def corrected(self) -> int:
@@ -109,64 +105,13 @@ async def find_drift(
     Raises:
         StoreFailed: Either could not be read.
     """
-    windows = tuple(windows)
     settled = dict.fromkeys(known, _NOTHING) | ledger.settled(windows)
-    found = _differing(settled, await store.read(list(settled), now_s))
-    # What has taken something and holds nothing may have settled it since the ledger was read.
-    before = {drift.counter: drift.level for drift in found if drift.level.settled and not drift.is_moving}
-    if not before:
-        return found
-    again = ledger.settled(window for window in windows if _holds_any(window, before))
-    settled = {counter: again.get(counter, _NOTHING) for counter in before}
-    second = _differing(settled, await store.read(list(before), now_s), before)
-    return [drift for drift in found if drift.counter not in before] + second
-
-
-def _differing(
-    settled: Mapping[Counter, Settled],
-    levels: Sequence[Level],
-    before: Mapping[Counter, Level] | None = None,
-) -> list[Drift]:
-    """Return the counters that differ from the ledger, of those that settled something by it.
-
-    Args:
-        settled: What they settled.
-        levels: How they stand, read after the ledger was.
-        before: How they stood before that, where it is known.
-    """
-    found: list[Drift] = []
-    for (counter, amounts), level in zip(settled.items(), levels, strict=True):
-        has_changed = before is not None and before[counter] != level
-        drift = Drift(counter, level, amounts, is_moving=has_changed or level.held > 0)
-        if drift.corrected != level.settled:
-            found.append(drift)
-    return found
-
-
-def _holds_any(window: CountedWindow, counters: Iterable[Counter]) -> bool:
-    span = (window.unit, window.period, window.start_s, window.end_s)
-    return any(span == (each.unit, each.period, each.start_s, each.end_s) for each in counters)
-
-
-async def mend(store: BudgetStore, drifts: Iterable[Drift], now_s: float) -> Sequence[Drift]:
-    """Set counters to what the ledger says, but for those that are moving.
-
-    Returns:
-        What was to be mended; what has changed meanwhile, and so stays as it is, is moving, too.
-
-    Raises:
-        StoreFailed: The store could not be asked.
-    """
-    looked_at: list[Drift] = []
-    for each in drifts:
-        drift = each
-        if not drift.is_moving:
-            expected = drift.level.settled
-            found = await store.correct(drift.counter, drift.corrected, now_s, expected=expected)
-            if found.settled != expected:
-                drift = msgspec.structs.replace(drift, is_moving=True)
-        looked_at.append(drift)
-    return looked_at
+    levels = await store.read(list(settled), now_s)
+    return [
+        drift
+        for (counter, amounts), level in zip(settled.items(), levels, strict=True)
+        if (drift := Drift(counter, level, amounts)).corrected != level.settled
+    ]
 
 
 async def rebuild(
@@ -177,5 +122,8 @@ async def rebuild(
     *,
     known: Iterable[Counter] = (),
 ) -> Sequence[Drift]:
-    """Find counters that differ from the ledger (`find_drift`), and set them to what it says (`mend`)."""
-    return await mend(store, await find_drift(store, ledger, windows, now_s, known=known), now_s)
+    """Set counters to what the ledger says; see `find_drift`, whose result this returns."""
+    drifts = await find_drift(store, ledger, windows, now_s, known=known)
+    for drift in drifts:
+        await store.correct(drift.counter, drift.corrected, now_s)
+    return drifts

@@ -139,7 +139,13 @@ class Counting:
         change = _Change(before, after, under_way)
         given = await asyncio.to_thread(_taken, self._ledger, windows, change)
         for counter, amount in given.items():
-            await self._give(counter, amount, is_more=change.since_s(counter) is not None)
+            counted = (await self._level(counter)).settled
+            if change.since_s(counter) is not None:
+                settled = counted + amount
+            else:
+                # What other processes have counted already stays.
+                settled = max(amount, counted) if self._is_shared else amount
+            await self._store.correct(counter, settled, self._clock.now())
         from_s = int(self._clock.now()) + 1
         if not self._is_shared:
             # A window may begin before the new budgets hold.
@@ -167,18 +173,6 @@ class Counting:
             addition.wait_s *= 2
             if addition.wait_s > _LAST_LOOK_S:
                 self._additions.remove(addition)
-
-    async def _give(self, counter: Counter, amount: int, *, is_more: bool) -> None:
-        """Bring a counter up to an amount, or by it where it is more than what is counted already."""
-        counted = (await self._level(counter)).settled
-        while True:
-            # What other processes have counted already stays.
-            least = max(amount, counted) if self._is_shared else amount
-            settled = counted + amount if is_more else least
-            found = await self._store.correct(counter, settled, self._clock.now(), expected=counted)
-            if found.settled == counted:
-                return
-            counted = found.settled
 
     async def _level(self, counter: Counter) -> Level:
         (level,) = await self._store.read([counter], self._clock.now())

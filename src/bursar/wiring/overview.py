@@ -15,7 +15,7 @@ import msgspec
 from bursar.adapters.admin.sqlite import SqliteAdmin
 from bursar.adapters.alerts.outbox import Outbox
 from bursar.adapters.budget_journal import read_open
-from bursar.adapters.budgets_rebuild import Drift, find_drift, mend, open_windows
+from bursar.adapters.budgets_rebuild import Drift, find_drift, open_windows
 from bursar.adapters.ledger.settled import CountedWindow
 from bursar.adapters.ledger.sqlite import FILE_NAME, LedgerReader
 from bursar.domain.admin import AdminState
@@ -100,18 +100,18 @@ class Overview:
         ledger = self._ledger()
         return None if ledger is None else ledger.last_call(conversation.tenant, conversation.name)
 
-    def drifts(self, *, mends: bool) -> Sequence[Drift]:
+    def drifts(self, *, mend: bool) -> Sequence[Drift]:
         """Compare the counters in Redis with the ledger.
 
         Args:
-            mends: Whether they are set to what the ledger says, but for those that are moving.
+            mend: Whether they are set to what the ledger says.
 
         Returns:
             Those that differ, as they stood before.
         """
         url = self._storage.redis
         ledger = self._ledger()
-        return [] if url is None or ledger is None else asyncio.run(self._drifts(url, ledger, mends=mends))
+        return [] if url is None or ledger is None else asyncio.run(self._drifts(url, ledger, mend=mend))
 
     def _ledger(self) -> LedgerReader | None:
         """Open the ledger; None where no call was made yet."""
@@ -146,14 +146,17 @@ class Overview:
         async with AsyncExitStack() as resources:
             return await open_redis(self._storage, url, resources).read(counters, self._now_s)
 
-    async def _drifts(self, url: str, ledger: LedgerReader, *, mends: bool) -> Sequence[Drift]:
+    async def _drifts(self, url: str, ledger: LedgerReader, *, mend: bool) -> Sequence[Drift]:
         windows = open_windows(self.counts.budgets, self._now_s)
         known = [counter for _, _, counter in self._book.for_scopes(self._named(), self._now_s)]
         async with AsyncExitStack() as resources:
             store = open_redis(self._storage, url, resources)
             found = await find_drift(store, ledger, windows, self._now_s, known=known)
             drifts = [drift for drift in found if self._book.counts_in(drift.counter)]
-            return await mend(store, drifts, self._now_s) if mends else drifts
+            if mend:
+                for drift in drifts:
+                    await store.correct(drift.counter, drift.corrected, self._now_s)
+        return drifts
 
     def _named(self) -> Iterable[Scope]:
         """Return the scopes that budgets name."""

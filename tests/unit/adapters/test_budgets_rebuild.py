@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC
 from pathlib import Path
@@ -16,7 +16,7 @@ from bursar.domain.attribution import Attribution
 from bursar.domain.budgets import DEFAULT_LADDER, Budget
 from bursar.domain.calendars import Calendar
 from bursar.domain.ledger import Entry, Status
-from bursar.domain.reservations import Counter, Demand, Level, Period, Reservation, Unit
+from bursar.domain.reservations import Counter, Level, Period, Unit
 from bursar.domain.scopes import ScopeKind, ScopePattern
 from bursar.domain.usage import Usage
 from bursar.exchange.left_behind import PRESUMED
@@ -194,80 +194,6 @@ async def test_a_drift_is_shown_with_both_sides_and_mended(ledger: SqliteLedger)
     }
     await rebuild(store, ledger, [window], T0_S, known=[other])
     assert list(await store.read([known, other], T0_S)) == [Level(7, 0), Level(0, 0)]
-
-
-class BusyBudgets(MemoryBudgets):
-    """Lets something happen right after counters were read."""
-
-    def __init__(self, *after_reads: Callable[[], Awaitable[object]]) -> None:
-        super().__init__()
-        self.after_reads = list(after_reads)
-
-    async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
-        levels = await super().read(counters, now_s)
-        if self.after_reads:
-            await self.after_reads.pop(0)()
-        return levels
-
-
-ACME = Counter("tenant:acme", Unit.NUSD, Period.TOTAL)
-TOTALS = [CountedWindow(ScopeKind.TENANT, Unit.NUSD, Period.TOTAL)]
-
-
-def held_by(name: str) -> Reservation:
-    return Reservation(name, "acme/c1", (Demand(ACME, 10),))
-
-
-async def test_a_counter_with_a_call_under_way_is_left_as_it_is(ledger: SqliteLedger) -> None:
-    store = MemoryBudgets()
-    await record(ledger, call("1"))
-    await store.reserve(held_by("1"), T0_S)
-    (drift,) = await rebuild(store, ledger, TOTALS, T0_S)
-    assert (drift.is_moving, drift.level) == (True, Level(0, 10))
-    await store.settle(held_by("1"), [7], T0_S)
-    assert await rebuild(store, ledger, TOTALS, T0_S) == []
-    assert list(await store.read([ACME], T0_S)) == [Level(7, 0)]
-
-
-@pytest.mark.parametrize("reads", [1, 2])
-async def test_a_call_that_ends_while_counters_are_compared_stays_counted(
-    ledger: SqliteLedger, reads: int
-) -> None:
-    async def nothing() -> None:
-        pass
-
-    async def make_a_call() -> None:
-        await store.reserve(held_by("2"), T0_S)
-        await record(ledger, call("2", 5))
-        await store.settle(held_by("2"), [5], T0_S)
-
-    store = BusyBudgets(*[nothing] * (reads - 1), make_a_call)
-    await record(ledger, call("1"))
-    await store.correct(ACME, 100, T0_S)
-    (drift,) = await rebuild(store, ledger, TOTALS, T0_S)
-    assert drift.is_moving
-    assert list(await store.read([ACME], T0_S)) == [Level(105, 0)]
-    (drift,) = await rebuild(store, ledger, TOTALS, T0_S)
-    assert not drift.is_moving
-    assert list(await store.read([ACME], T0_S)) == [Level(12, 0)]
-
-
-class Answers:
-    """A ledger that has more every time."""
-
-    def __init__(self, *amounts: int) -> None:
-        self.amounts = list(amounts)
-
-    def settled(self, _: Any) -> dict[Counter, Settled]:
-        return {ACME: Settled(self.amounts.pop(0), 0)}
-
-
-async def test_a_call_recorded_and_ended_after_the_ledger_was_read_is_no_drift() -> None:
-    store = MemoryBudgets()
-    await store.correct(ACME, 12, T0_S)
-    ledger: Any = Answers(7, 12)
-    assert await rebuild(store, ledger, TOTALS, T0_S) == []
-    assert list(await store.read([ACME], T0_S)) == [Level(12, 0)]
 
 
 async def test_where_a_cost_is_unknown_a_counter_is_never_lowered(ledger: SqliteLedger) -> None:

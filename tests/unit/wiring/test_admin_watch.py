@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.domain.admin import AdminState, ItemKind
 from bursar.domain.budgets import Budget
-from bursar.domain.reservations import Counter, Demand, Level, Period, Reservation, Unit
+from bursar.domain.reservations import Counter, Demand, Reservation
 from bursar.domain.scopes import read_pattern, read_scope
 from bursar.errors import StoreFailed
 from bursar.policy.budgets.book import BudgetBook
@@ -37,15 +37,13 @@ def budget(scope: str, limit_usd: str = "1", window: str = "day", **more: Any) -
 class Desk:
     """A watch, and all that it looks at."""
 
-    def __init__(
-        self, directory: Path, *own: Budget, is_shared: bool = False, store: MemoryBudgets | None = None
-    ) -> None:
+    def __init__(self, directory: Path, *own: Budget, is_shared: bool = False) -> None:
         self.clock = ManualClock()
         self.clock.time_s = T0_S + 0.5
         self.engine = make_engine()
         self.ledger = SqliteLedger.open(directory)
         self.admin = SqliteAdmin.open(directory)
-        self.store = store or MemoryBudgets()
+        self.store = MemoryBudgets()
         counting = Counting(self.store, self.ledger, self.clock, is_shared=is_shared)
         self.watch = AdminWatch(self.engine, self.admin, own, counting, self.clock)
 
@@ -162,32 +160,6 @@ async def test_what_others_have_counted_in_a_shared_store_stays(tmp_path: Path) 
         desk.admin.put(budget_item(limited, ACT))
         await desk.watch.look()
         assert await desk.settled(limited) == 2 * COST_NUSD
-
-
-class BusyBudgets(MemoryBudgets):
-    """Another process counts something right after a counter was read."""
-
-    counts_nusd = 0
-
-    async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
-        levels = await super().read(counters, now_s)
-        if self.counts_nusd and counters[0].unit is Unit.NUSD and counters[0].period is Period.DAY:
-            await self.correct(counters[0], self.counts_nusd, now_s)
-            self.counts_nusd = 0
-        return levels
-
-
-async def test_what_others_count_while_a_limit_is_taken_up_stays(tmp_path: Path) -> None:
-    store = BusyBudgets()
-    desk = Desk(tmp_path, is_shared=True, store=store)
-    with closing(desk.ledger):
-        await desk.watch.start()
-        await desk.ledger.record(entry("a"))
-        store.counts_nusd = 3 * COST_NUSD
-        limited = budget("tenant:acme")
-        desk.admin.put(budget_item(limited, ACT))
-        await desk.watch.look()
-        assert await desk.settled(limited) == 3 * COST_NUSD
 
 
 async def test_stops_count_at_once(desk: Desk) -> None:
