@@ -1,3 +1,5 @@
+import pytest
+
 from budget_cases import DAY, MINUTE, MONTH, NOW_S, TOTAL, demand, reservation
 from bursar.adapters.budgets.counters import Cell, Counters
 from bursar.adapters.budgets.memory import MemoryBudgets
@@ -61,6 +63,16 @@ def test_a_counter_of_the_whole_time_is_kept_after_its_last_use() -> None:
     counters.add(conversation(3), Cell(), 5.0 + 90 * DAY_S)
     assert counters.get(conversation(1)) is None
     assert counters.get(conversation(2)) is used
+
+
+@pytest.mark.parametrize("scope", ["organisation", "tenant:acme", "agent:acme/user:", "key:k1"])
+def test_what_was_spent_of_a_limit_in_total_is_never_forgotten(scope: str) -> None:
+    counters, spent = Counters(), Cell(settled=7, used_s=NOW_S)
+    counter = Counter(scope, Unit.NUSD, Period.TOTAL)
+    counters.add(counter, spent, NOW_S)
+    for number in range(10):
+        counters.add(conversation(number), Cell(), NOW_S + 1_000.0 * DAY_S)
+    assert counters.get(counter) is spent
 
 
 def test_a_counter_that_holds_something_never_leaves() -> None:

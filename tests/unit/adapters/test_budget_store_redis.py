@@ -170,12 +170,28 @@ async def test_a_counter_is_kept_for_its_time_after_its_end(
     now_s = int(time.time())
     end_s = None if period is Period.TOTAL else now_s + 100
     left_s = kept_s + (0 if end_s is None else 100)
-    call = reservation("a", demand(Counter("s", Unit.NUSD, period, 0, end_s), 1))
+    call = reservation("a", demand(Counter("user:acme/u", Unit.NUSD, period, 0, end_s), 1))
     await store.reserve(call, now_s)
     [key] = server.cli("KEYS", "*counter*").split()
     assert left_s - 5 <= int(server.cli("TTL", key)) <= left_s + 1
     await store.settle(call, [1], now_s)
     assert left_s - 5 <= int(server.cli("TTL", key)) <= left_s + 1
+
+
+@pytest.mark.parametrize("scope", ["organisation", "tenant:acme", "agent:acme/user:", "key:k1"])
+async def test_what_was_spent_of_a_limit_in_total_is_never_forgotten(
+    server: RedisProcess, store: RedisBudgets, scope: str
+) -> None:
+    counter = Counter(scope, Unit.NUSD, Period.TOTAL)
+    call = reservation("a", demand(counter, 1))
+    await store.reserve(call, NOW_S)
+    [key] = server.cli("KEYS", "*counter*").split()
+    assert server.cli("TTL", key) == "-1"
+    server.cli("EXPIRE", key, "1000")
+    await store.settle(call, [1], NOW_S)
+    assert server.cli("TTL", key) == "-1"
+    await store.correct(counter, 5, NOW_S)
+    assert server.cli("TTL", key) == "-1"
 
 
 async def test_only_what_is_held_has_no_end(server: RedisProcess, store: RedisBudgets) -> None:

@@ -4,7 +4,7 @@ from collections import deque
 
 import msgspec
 
-from bursar.adapters.budgets.rules import KEPT_S
+from bursar.adapters.budgets.rules import kept_s
 from bursar.domain.reservations import Counter, Level
 
 
@@ -50,7 +50,7 @@ class Counters:
     """The cells of all counters.
 
     Bounded by what must be kept: each new cell has two others looked at in turn, so that there are never
-    more than about twice as many as must be. A cell leaves when it holds nothing and its time (`KEPT_S`)
+    more than about twice as many as must be. A cell leaves when it holds nothing and its time (`kept_s`)
     has passed.
     """
 
@@ -65,12 +65,14 @@ class Counters:
         for _ in range(min(2, len(self._turn))):
             self._look_at(self._turn.popleft(), now_s)
         self._cells[counter] = cell
-        self._turn.append(counter)
+        if kept_s(counter) is not None:
+            self._turn.append(counter)
 
     def _look_at(self, counter: Counter, now_s: float) -> None:
         cell = self._cells[counter]
         since_s = cell.used_s if counter.end_s is None else counter.end_s
-        if cell.held or now_s < since_s + KEPT_S[counter.period]:
+        kept = kept_s(counter)
+        if kept is None or cell.held or now_s < since_s + kept:
             self._turn.append(counter)
         else:
             del self._cells[counter]

@@ -16,12 +16,12 @@ from bursar.adapters.budgets.failures import unreadable
 from bursar.adapters.budgets.names import Names
 from bursar.adapters.budgets.replies import end_outcome, hold_outcome, levels, texts
 from bursar.adapters.budgets.rules import (
-    KEPT_S,
     PRESUMED_KEPT_S,
     TOMBSTONE_KEPT_S,
     bounds_end_s,
     check_amounts,
     earlier_hour,
+    kept_s,
     minute_demand,
     with_amounts,
 )
@@ -302,6 +302,7 @@ def _or_none(amount: int | None) -> str | int:
 
 
 def _lifetime(counter: Counter) -> _Fields:
-    """Return when a counter's window ends, if it does, and how long it is kept after that, both in ms."""
+    """Return when a counter's window ends, if it does, and how long it is kept then, in ms; "" is never."""
     end_ms = "" if counter.end_s is None else counter.end_s * 1000
-    return [end_ms, KEPT_S[counter.period] * 1000]
+    kept = kept_s(counter)
+    return [end_ms, "" if kept is None else kept * 1000]

@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 import msgspec
 
-from bursar.domain.reservations import IDLE_S, Counter, Exceeded, Level, Period, Reservation, Throttle
+from bursar.domain.reservations import IDLE_S, Counter, Exceeded, Level, Period, Reservation, Throttle, Unit
+from bursar.domain.scopes import ScopeKind
 
 _DAY_S = 86_400
 
@@ -19,7 +20,11 @@ KEPT_S: Mapping[Period, int] = MappingProxyType(
         Period.TOTAL: 90 * _DAY_S,
     }
 )
-"""How long a counter is kept, in seconds: after its window's end; of the whole time, after its last use."""
+"""How long a counter is kept, in seconds: after its window's end; of the whole time, after its last use.
+Some last: `kept_s`."""
+
+# Scopes of which there are ever new ones.
+_PASSING = (f"{ScopeKind.CONVERSATION}:", f"{ScopeKind.USER}:")
 
 TOMBSTONE_KEPT_S = 3_600
 """How long it is known at least how a reservation ended."""
@@ -32,6 +37,21 @@ CONVERSATION_KEPT_S = 2 * IDLE_S
 settles late."""
 
 _HOUR_MS = 3_600_000
+
+
+def kept_s(counter: Counter) -> int | None:
+    """Return how long a counter is kept, as in `KEPT_S`; None for ever.
+
+    A limit in total holds however long its scope rests, so what was spent against it is never forgotten. Of
+    conversations and users there are ever new ones: theirs end. One of open calls has nothing to remember.
+    """
+    if (
+        counter.period is Period.TOTAL
+        and counter.unit is not Unit.OPEN_CALLS
+        and not counter.scope.startswith(_PASSING)
+    ):
+        return None
+    return KEPT_S[counter.period]
 
 
 class Excess(msgspec.Struct, frozen=True):

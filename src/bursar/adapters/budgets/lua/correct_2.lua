@@ -2,7 +2,8 @@
 -- Sets what a counter has settled, unless that is not what it is expected to be.
 --
 -- KEYS  counter, state
--- ARGV  1 now or ''   2 the amount, or '' for none   3 end of window in ms or ''   4 kept for, ms
+-- ARGV  1 now or ''   2 the amount, or '' for none   3 end of window in ms or ''
+--       4 kept for, ms, or '' for ever
 --       5 what it must have settled for that, or '' where it does not matter
 -- Returns {settled, held} as they were.
 

@@ -6,7 +6,7 @@
 -- ARGV  1 now or ''   2 'settled', 'released' or 'presumed'   3 name   4 its tombstone is kept for, ms
 --       5 demands
 --       for each: amount, '1' where it is counted or '0', limit for new conversations or '', end of window in
---       ms or '', kept for, ms
+--       ms or '', kept for, ms, or '' for ever
 -- Presumed is only what is held and was left behind, by the amounts that are held: those given do not matter.
 -- Returns {'first', settled, held, …}, {'ended', letter}, or {'no'} where nothing is to be presumed.
 

@@ -7,7 +7,7 @@
 -- ARGV  1 now or ''   2 'reserve' or 'extend'   3 name   4 time to live, ms   5 the reservation
 --       6 demands   7 throttles
 --       for each demand: amount, limit or '', limit for new conversations or '', end of window in ms or '',
---       kept for, ms
+--       kept for, ms, or '' for ever
 --       for each throttle: from which settled amount, number of the minute's demand, end of minute in ms,
 --       end of the earlier hour in ms, its length in ms, share in thousandths
 -- Returns {'held', settled, held, …}, {'ended', letter}, {'throttled', number from 0, seconds}, or

@@ -96,7 +96,8 @@ local function read_counter(key)
   }
 end
 
--- Writes one, and lets it live for its time after its window's end, or after this use where it has no end.
+-- Writes one, and lets it live for its time after its window's end, or after this use where it has no end; for
+-- ever where it has no time, even if an earlier version gave it one.
 local function write_counter(counter, end_ms, kept_ms, now)
   redis.call('HSET', counter.key, 's', counter.settled, 'h', counter.held)
   if counter.has_crossed then
@@ -107,7 +108,9 @@ local function write_counter(counter, end_ms, kept_ms, now)
       redis.call('HDEL', counter.key, 'x')
     end
   end
-  if counter.is_new or end_ms == '' then
+  if kept_ms == '' then
+    redis.call('PERSIST', counter.key)
+  elseif counter.is_new or end_ms == '' then
     local left = end_ms == '' and 0 or math.max(0, tonumber(end_ms) - now)
     redis.call('PEXPIRE', counter.key, string.format('%d', left + tonumber(kept_ms)))
   end
