@@ -99,6 +99,11 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         """All tokens that the model made, reasoning included."""
         return self.output + self.reasoning
 
+    @property
+    def total_tokens(self) -> int:
+        """All tokens, of every class."""
+        return self.prompt_tokens + self.output_tokens
+
     def of(self, token_class: TokenClass) -> int:
         """Return the tokens of one class."""
         count: int = getattr(self, token_class.value)

@@ -203,7 +203,7 @@ def _amounts(bill: Bill) -> Amounts:
     usage = bill.usage
     if usage is None:
         return Amounts(bill.cost_nusd, None if bill.cost_nusd is None else 0)
-    return Amounts(bill.cost_nusd, usage.prompt_tokens + usage.output_tokens)
+    return Amounts(bill.cost_nusd, usage.total_tokens)
 
 
 def _refuse_unbounded(claim: Claim, worst: WorstCase) -> Refusal | None:

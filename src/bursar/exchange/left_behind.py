@@ -98,7 +98,7 @@ def amounts_of(entry: Entry, reservation: Reservation) -> tuple[int, ...]:
     """
     usage = entry.usage
     if usage is not None:
-        tokens = usage.prompt_tokens + usage.output_tokens
+        tokens = usage.total_tokens
     else:
         # Without any usage, what a provider refused took nothing.
         tokens = 0 if entry.attempts and entry.cost_nusd == 0 else None

@@ -106,7 +106,7 @@ class DryRun:
 
     async def _fits(self, entry: Entry) -> bool:
         usage = entry.usage
-        took = Amounts(entry.cost_nusd, None if usage is None else usage.prompt_tokens + usage.output_tokens)
+        took = Amounts(entry.cost_nusd, None if usage is None else usage.total_tokens)
         claimant = Claimant(entry.operation_id, entry.attribution, entry.attribution.key)
         claim = self._book.claim(claimant, took, entry.at_s)
         held = await self._store.reserve(claim.reservation, entry.at_s)

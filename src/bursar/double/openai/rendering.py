@@ -104,7 +104,7 @@ def _usage(reply: Reply) -> JsonObject:
     return {
         "prompt_tokens": used.prompt_tokens,
         "completion_tokens": used.output_tokens,
-        "total_tokens": used.prompt_tokens + used.output_tokens,
+        "total_tokens": used.total_tokens,
         "prompt_tokens_details": {
             "cached_tokens": used.cache_read,
             "cache_write_tokens": used.cache_write_30m + used.cache_write_12h,
