@@ -124,6 +124,15 @@ async def rebuild(
 ) -> Sequence[Drift]:
     """Set counters to what the ledger says; see `find_drift`, whose result this returns."""
     drifts = await find_drift(store, ledger, windows, now_s, known=known)
-    for drift in drifts:
-        await store.correct(drift.counter, drift.corrected, now_s)
+    await mend_drifts(store, drifts, now_s)
     return drifts
+
+
+async def mend_drifts(store: BudgetStore, drifts: Iterable[Drift], now_s: float) -> None:
+    """Set counters to what the ledger says; one that has changed since it was found to differ is left.
+
+    Raises:
+        StoreFailed: The store could not be asked.
+    """
+    for drift in drifts:
+        await store.correct(drift.counter, drift.corrected, now_s, expected=drift.level.settled)

@@ -15,7 +15,7 @@ import msgspec
 from bursar.adapters.admin.sqlite import SqliteAdmin
 from bursar.adapters.alerts.outbox import Outbox
 from bursar.adapters.budget_journal import read_open
-from bursar.adapters.budgets_rebuild import Drift, find_drift, open_windows
+from bursar.adapters.budgets_rebuild import Drift, find_drift, mend_drifts, open_windows
 from bursar.adapters.ledger.settled import CountedWindow
 from bursar.adapters.ledger.sqlite import FILE_NAME, LedgerReader
 from bursar.domain.admin import AdminState
@@ -154,8 +154,7 @@ class Overview:
             found = await find_drift(store, ledger, windows, self._now_s, known=known)
             drifts = [drift for drift in found if self._book.counts_in(drift.counter)]
             if mend:
-                for drift in drifts:
-                    await store.correct(drift.counter, drift.corrected, self._now_s)
+                await mend_drifts(store, drifts, self._now_s)
         return drifts
 
     def _named(self) -> Iterable[Scope]:

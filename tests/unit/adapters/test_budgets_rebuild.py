@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bursar.adapters.budgets.memory import MemoryBudgets
-from bursar.adapters.budgets_rebuild import find_drift, kept_windows, open_windows, rebuild
+from bursar.adapters.budgets_rebuild import find_drift, kept_windows, mend_drifts, open_windows, rebuild
 from bursar.adapters.ledger.settled import CountedWindow, Settled
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.domain.attribution import Attribution
@@ -206,3 +206,14 @@ async def test_where_a_cost_is_unknown_a_counter_is_never_lowered(ledger: Sqlite
     await store.correct(counter, 3, T0_S)
     await rebuild(store, ledger, [window], T0_S)
     assert list(await store.read([counter], T0_S)) == [Level(7, 0)]
+
+
+async def test_a_counter_that_has_changed_since_is_left_as_it_is(ledger: SqliteLedger) -> None:
+    await record(ledger, call("1", 5))
+    store, window = MemoryBudgets(), CountedWindow(ScopeKind.ORGANISATION, Unit.NUSD, Period.TOTAL)
+    counter = Counter("organisation", Unit.NUSD, Period.TOTAL)
+    drifts = await find_drift(store, ledger, [window], T0_S)
+    assert [(drift.level.settled, drift.corrected) for drift in drifts] == [(0, 5)]
+    await store.correct(counter, 9, T0_S)
+    await mend_drifts(store, drifts, T0_S)
+    assert await store.read([counter], T0_S) == [Level(9, 0)]
