@@ -1,6 +1,9 @@
 """Counters and reservations of the budget tests."""
 
+from collections.abc import Sequence
+
 from bursar.domain.reservations import Counter, Demand, Period, Reservation, Throttle, Unit
+from bursar.ports import BudgetStore
 
 HOUR_S = 3_600
 # A quarter past the hour, at the start of a minute.
@@ -28,3 +31,9 @@ def reservation(
 ) -> Reservation:
     """Ask all that at once, to be held for two minutes."""
     return Reservation(name, conversation, demands, throttles)
+
+
+async def sweep(store: BudgetStore, now_s: float, most: int = 256) -> Sequence[Reservation]:
+    """End what was left behind, as presumed; return what ended so."""
+    left = await store.find_left(now_s, most)
+    return [held for held in left if await store.presume(held, now_s) is not None]

@@ -280,12 +280,8 @@ class BudgetStore(Protocol):
     async def renew(self, reservation_ids: Sequence[str], ttl_s: int, now_s: float) -> frozenset[str]:
         """Hold reservations for longer, never for less. Returns those that are not held any more.
 
-        One that was left behind is held until it is swept.
+        One that was left behind is held until it is presumed.
         """
-        ...
-
-    async def sweep(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
-        """End what was left behind at the held amounts, as presumed. Returns what ended so, now."""
         ...
 
     async def find_left(self, now_s: float, most: int = 256, overdue_s: float = 0) -> Sequence[Reservation]:

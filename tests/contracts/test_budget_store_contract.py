@@ -17,6 +17,7 @@ from budget_cases import (
     TOTAL,
     demand,
     reservation,
+    sweep,
 )
 from bursar.adapters.budgets.connection import RedisOptions
 from bursar.adapters.budgets.memory import MemoryBudgets
@@ -267,7 +268,7 @@ async def test_open_calls_are_held_and_never_settled(store: Any) -> None:
     assert outcomes[2] == Exceeded(0, 2, Level(0, 2))
     assert (await store.settle(calls[0], [1], NOW_S)).levels == (Level(0, 1),)
     assert await store.reserve(reservation("d", demand(OPEN, 1, 2)), NOW_S) == Held((Level(0, 2),))
-    assert len(await store.sweep(NOW_S + 120)) == 2
+    assert len(await sweep(store, NOW_S + 120)) == 2
     assert await level(store, OPEN) == (0, 0)
     assert (await store.settle(calls[1], [1], NOW_S + 120)).levels == (Level(0, 0),)
 
@@ -328,24 +329,24 @@ async def test_extending_what_is_not_known_holds_it_all_or_nothing(store: Any) -
 async def test_what_was_left_behind_counts_whole_and_in_its_own_window(store: Any) -> None:
     call = reservation("a", demand(MONTH, 7), demand(DAY, 5, 9))
     await store.reserve(call, NOW_S)
-    assert list(await store.sweep(NOW_S + 119.9)) == []
-    assert list(await store.sweep(NOW_S + 120)) == [call]
-    assert list(await store.sweep(NOW_S + 500)) == []
+    assert list(await sweep(store, NOW_S + 119.9)) == []
+    assert list(await sweep(store, NOW_S + 120)) == [call]
+    assert list(await sweep(store, NOW_S + 500)) == []
     assert [await level(store, one) for one in (MONTH, DAY)] == [(7, 0), (5, 0)]
 
 
 async def test_what_was_extended_is_presumed_as_extended(store: Any) -> None:
     await store.reserve(reservation("a", demand(MONTH, 7), demand(DAY, 5)), NOW_S)
     await store.extend(reservation("a", demand(MONTH, 9), demand(DAY, 5)), NOW_S)
-    assert list(await store.sweep(NOW_S + 120)) == [reservation("a", demand(MONTH, 9), demand(DAY, 5))]
+    assert list(await sweep(store, NOW_S + 120)) == [reservation("a", demand(MONTH, 9), demand(DAY, 5))]
     assert [await level(store, one) for one in (MONTH, DAY)] == [(9, 0), (5, 0)]
 
 
 async def test_what_is_renewed_is_held_for_longer(store: Any) -> None:
     await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
     assert await store.renew(["a", "nobody"], 120, NOW_S + 100) == {"nobody"}
-    assert list(await store.sweep(NOW_S + 219)) == []
-    assert len(await store.sweep(NOW_S + 220)) == 1
+    assert list(await sweep(store, NOW_S + 219)) == []
+    assert len(await sweep(store, NOW_S + 220)) == 1
     assert await store.renew(["a"], 120, NOW_S + 221) == {"a"}
     assert await store.renew([], 120, NOW_S + 221) == frozenset()
 
@@ -353,15 +354,15 @@ async def test_what_is_renewed_is_held_for_longer(store: Any) -> None:
 async def test_renewing_for_less_takes_nothing_away(store: Any) -> None:
     await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
     await store.renew(["a"], 1, NOW_S)
-    assert list(await store.sweep(NOW_S + 119)) == []
+    assert list(await sweep(store, NOW_S + 119)) == []
 
 
 async def test_the_oldest_are_swept_first_and_no_more_than_asked(store: Any) -> None:
     for n in (3, 1, 2):
         await store.reserve(reservation(f"r{n}", demand(MONTH, n)), NOW_S)
         await store.renew([f"r{n}"], 200 + n, NOW_S)
-    assert [one.reservation_id for one in await store.sweep(NOW_S + 500, most=2)] == ["r1", "r2"]
-    assert [one.reservation_id for one in await store.sweep(NOW_S + 500, most=2)] == ["r3"]
+    assert [one.reservation_id for one in await sweep(store, NOW_S + 500, most=2)] == ["r1", "r2"]
+    assert [one.reservation_id for one in await sweep(store, NOW_S + 500, most=2)] == ["r3"]
 
 
 async def test_what_was_left_behind_is_found_as_it_is_held_and_stays_held(store: Any) -> None:
@@ -411,7 +412,7 @@ async def test_what_was_renewed_meanwhile_is_not_presumed(store: Any) -> None:
 async def test_a_late_settle_corrects_what_was_presumed(store: Any, taken: int) -> None:
     call = reservation("a", demand(MONTH, 7))
     await store.reserve(call, NOW_S)
-    await store.sweep(NOW_S + 120)
+    await sweep(store, NOW_S + 120)
     assert await store.reserve(call, NOW_S + 121) == Ended(End.PRESUMED, False)
     assert await store.extend(call, NOW_S + 121) == Ended(End.PRESUMED, False)
     late_s = NOW_S + 20 * 3_600
@@ -423,17 +424,17 @@ async def test_a_late_settle_corrects_what_was_presumed(store: Any, taken: int) 
 async def test_a_late_release_takes_back_what_was_presumed(store: Any) -> None:
     call = reservation("a", demand(MONTH, 7))
     await store.reserve(call, NOW_S)
-    await store.sweep(NOW_S + 120)
+    await sweep(store, NOW_S + 120)
     assert await store.release(call, NOW_S + 121) == Ended(End.RELEASED, True, (Level(0, 0),))
     assert await store.settle(call, [5], NOW_S + 122) == Ended(End.RELEASED, False)
 
 
 async def test_a_clock_that_goes_back_frees_nothing_early_and_holds_nothing_for_ever(store: Any) -> None:
     await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
-    assert list(await store.sweep(NOW_S - 10_000)) == []
+    assert list(await sweep(store, NOW_S - 10_000)) == []
     await store.reserve(reservation("b", demand(MONTH, 1)), NOW_S - 10_000)
-    assert list(await store.sweep(NOW_S + 119)) == []
-    assert len(await store.sweep(NOW_S + 120)) == 2
+    assert list(await sweep(store, NOW_S + 119)) == []
+    assert len(await sweep(store, NOW_S + 120)) == 2
     assert await level(store) == (8, 0)
 
 
@@ -524,7 +525,7 @@ async def test_a_correction_below_the_limit_lets_conversations_be_active_again(s
 async def test_a_presumed_end_reaches_the_limit_too(store: Any) -> None:
     await spend(store, 1, "old", 60)
     await store.reserve(talk(1, "dead", 40), NOW_S)
-    await store.sweep(NOW_S + 120)
+    await sweep(store, NOW_S + 120)
     await spend(store, 1, "late", 0, NOW_S + 121)
     assert isinstance(await store.reserve(talk(2, "old", 5), NOW_S + 121), Held)
     refused = await store.reserve(talk(2, "dead", 0), NOW_S + 121)
@@ -619,7 +620,7 @@ async def test_a_counter_that_is_not_as_expected_is_not_corrected(store: Any, bi
 async def test_a_late_correction_never_leads_below_zero(store: Any) -> None:
     call = reservation("a", demand(MONTH, 7))
     await store.reserve(call, NOW_S)
-    await store.sweep(NOW_S + 120)
+    await sweep(store, NOW_S + 120)
     await store.correct(MONTH, 2, NOW_S)
     assert (await store.settle(call, [1], NOW_S + 121)).levels == (Level(0, 0),)
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from budget_cases import DAY, HOUR, HOUR_BEFORE, MONTH, NOW_S, OPEN, TOTAL
+from budget_cases import DAY, HOUR, HOUR_BEFORE, MONTH, NOW_S, OPEN, TOTAL, sweep
 from bursar.adapters.budgets.connection import RedisOptions
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.budgets.redis import RedisBudgets
@@ -289,7 +289,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 8))
     def sweep(self, most: int) -> None:
-        swept = self.run(self.store.sweep(self.clock_s, most))
+        swept = self.run(sweep(self.store, self.clock_s, most))
         due = {name: held for name, (_, held, at_s) in self.model.open.items() if at_s <= self.model.now_s}
         assert len(swept) == min(most, len(due))
         for call in swept:

@@ -1,6 +1,6 @@
 import pytest
 
-from budget_cases import DAY, MINUTE, MONTH, NOW_S, TOTAL, demand, reservation
+from budget_cases import DAY, MINUTE, MONTH, NOW_S, TOTAL, demand, reservation, sweep
 from bursar.adapters.budgets.counters import Cell, Counters
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.budgets.recent import Recent
@@ -17,21 +17,21 @@ def hour(number: int) -> Counter:
     return Counter("tenant:acme", Unit.NUSD, Period.HOUR, number * 3_600, (number + 1) * 3_600)
 
 
-async def test_what_was_open_when_the_process_ended_is_held_again() -> None:
+async def test_what_is_held_already_is_not_held_twice() -> None:
     store = MemoryBudgets()
-    call = reservation("a", demand(MONTH, 7, 5), demand(TOTAL, 1))
-    store.restore([call, reservation("b", demand(MONTH, 2, 5))], NOW_S)
-    store.restore([call], NOW_S)
+    call = reservation("a", demand(MONTH, 7, 9), demand(TOTAL, 1))
+    for each in (call, reservation("b", demand(MONTH, 2, 9)), call):
+        await store.reserve(each, NOW_S)
     assert await store.read([MONTH, TOTAL], NOW_S) == [Level(0, 9), Level(0, 1)]
     assert await store.settle(call, [3, 0], NOW_S + 5) == Ended(End.SETTLED, True, (Level(3, 2), Level(0, 0)))
-    assert [one.reservation_id for one in await store.sweep(NOW_S + 120)] == ["b"]
+    assert [one.reservation_id for one in await sweep(store, NOW_S + 120)] == ["b"]
 
 
 async def test_what_has_ended_is_not_held_again() -> None:
     store = MemoryBudgets()
     call = reservation("a", demand(MONTH, 7))
     await store.settle(call, [3], NOW_S)
-    store.restore([call], NOW_S)
+    await store.reserve(call, NOW_S)
     assert await store.read([MONTH], NOW_S) == [Level(3, 0)]
 
 

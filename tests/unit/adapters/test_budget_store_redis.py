@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from budget_cases import DAY, MINUTE, MONTH, NOW_S, OPEN, TOTAL, demand, reservation
+from budget_cases import DAY, MINUTE, MONTH, NOW_S, OPEN, TOTAL, demand, reservation, sweep
 from bursar.adapters.budgets.connection import RedisOptions
 from bursar.adapters.budgets.names import Names
 from bursar.adapters.budgets.redis import RedisBudgets
@@ -119,14 +119,14 @@ async def test_leases_expire_by_redis_s_clock_whatever_the_caller_says(store: Re
     short = reservation("a", demand(MONTH, 7))
     await store.reserve(short, NOW_S)
     await store.renew(["a"], 1, NOW_S + 1e6)
-    assert list(await store.sweep(NOW_S + 1e9)) == []
+    assert list(await sweep(store, NOW_S + 1e9)) == []
 
 
 async def test_what_redis_s_clock_has_passed_is_swept(server: RedisProcess, store: RedisBudgets) -> None:
     await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
     key = server.cli("KEYS", "*leases")
     server.cli("ZADD", key, str(int(time.time() * 1000) - 1), "=a")
-    assert [one.reservation_id for one in await store.sweep(0.0)] == ["a"]
+    assert [one.reservation_id for one in await sweep(store, 0.0)] == ["a"]
     assert await store.read([MONTH], NOW_S) == (Level(7, 0),)
 
 
@@ -138,7 +138,7 @@ async def test_a_lease_of_another_version_does_not_keep_the_others_from_being_fo
     for at_ms, name in (("1", "=odd"), ("2", "=a")):
         server.cli("ZADD", "bursar:1:{=default}:leases", at_ms, name)
     assert [one.reservation_id for one in await store.find_left(NOW_S)] == ["a"]
-    assert [one.reservation_id for one in await store.sweep(NOW_S)] == ["a"]
+    assert [one.reservation_id for one in await sweep(store, NOW_S)] == ["a"]
     assert "=odd, which this version cannot read" in caplog.text
     assert server.cli("ZCARD", "bursar:1:{=default}:leases") == "1"
 
@@ -149,7 +149,7 @@ async def test_a_lease_that_somebody_deleted_does_not_stop_the_sweep(
     server.cli("ZADD", "bursar:1:{=default}:leases", "1", "=gone")
     await store.reserve(reservation("a", demand(MONTH, 7)), NOW_S)
     server.cli("ZADD", "bursar:1:{=default}:leases", "2", "=a")
-    assert [one.reservation_id for one in await store.sweep(NOW_S, most=2)] == ["a"]
+    assert [one.reservation_id for one in await sweep(store, NOW_S, most=2)] == ["a"]
     assert server.cli("ZCARD", "bursar:1:{=default}:leases") == "0"
 
 

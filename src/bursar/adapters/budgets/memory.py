@@ -1,6 +1,6 @@
 """Reservations in memory, for one process."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -42,7 +42,7 @@ class _Lease(msgspec.Struct):
 
 
 class MemoryBudgets:
-    """A `ports.BudgetStore` in memory, lost with the process; `restore` and `correct` fill it again.
+    """A `ports.BudgetStore` in memory, lost with the process; `correct` fills it again.
 
     For one event loop: no method waits for anything, so each is one step. The time that it is told may go
     back, its own does not: what is held is then held longer, by as much.
@@ -119,14 +119,6 @@ class MemoryBudgets:
                 lease.expires_s = max(lease.expires_s, expires_s)
         return frozenset(lost)
 
-    async def sweep(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
-        """End what was left behind; see `ports.BudgetStore`."""
-        now_s = self._advance(now_s)
-        left = await self.find_left(now_s, most)
-        for held in left:
-            await self.presume(held, now_s)
-        return left
-
     async def find_left(self, now_s: float, most: int = 256, overdue_s: float = 0) -> Sequence[Reservation]:
         """Return what was left behind; see `ports.BudgetStore`."""
         now_s = self._advance(now_s)
@@ -161,17 +153,6 @@ class MemoryBudgets:
             cell.settled = settled
             cell.cross(None, self._conversations.next_order)
         return before
-
-    def restore(self, reservations: Iterable[Reservation], now_s: float) -> None:
-        """Hold again what was held when the process ended, whatever the limits are by now.
-
-        What is held or has ended already stays as it is.
-        """
-        now_s = self._advance(now_s)
-        for reservation in reservations:
-            if self._known(reservation.reservation_id) is None:
-                check_amounts(reservation, [demand.amount for demand in reservation.demands])
-                self._hold(reservation, self._cells(reservation.demands), now_s)
 
     def _advance(self, now_s: float) -> float:
         """Return the time, which never goes back."""

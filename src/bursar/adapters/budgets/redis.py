@@ -39,7 +39,6 @@ from bursar.domain.reservations import (
     Throttled,
     Unit,
 )
-from bursar.errors import StoreFailed
 
 LOG = logging.getLogger("bursar.budgets")
 
@@ -130,24 +129,6 @@ class RedisBudgets:
             return frozenset([named[name] for name in texts(reply)])
         except KeyError:
             raise unreadable() from None
-
-    async def sweep(self, now_s: float, most: int = 256) -> Sequence[Reservation]:
-        """End what was left behind, one after another; see `ports.BudgetStore`.
-
-        What ended before one fails is returned; the rest is found again by the next sweep.
-        """
-        swept: list[Reservation] = []
-        for name in await self._due(now_s, most):
-            try:
-                reservation = await self._held(name.decode())
-                ended = None if reservation is None else await self.presume(reservation, now_s)
-            except StoreFailed:
-                if not swept:
-                    raise
-                break
-            if reservation is not None and ended is not None:
-                swept.append(reservation)
-        return swept
 
     async def find_left(self, now_s: float, most: int = 256, overdue_s: float = 0) -> Sequence[Reservation]:
         """Return what was left behind; see `ports.BudgetStore`."""
