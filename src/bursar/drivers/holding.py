@@ -90,13 +90,18 @@ class Holdings:
         reservation = effect.reservation
         ask = self._store.reserve if isinstance(effect, Reserve) else self._store.extend
         self._open[reservation.reservation_id] = reservation
+        now_s = self._clock.now()
         try:
-            with self._noting_failures():
-                result = await ask(reservation, self._clock.now())
-            if self._journal is not None and isinstance(result, Held):
-                self._journal.opened(reservation, self._clock.now())
+            result = await ask(reservation, now_s)
         except StoreFailed as failure:
+            self._failed_at_s = self._clock.now()
             LOG.warning("the budget store failed: %s", failure)
+            return None
+        try:
+            if self._journal is not None and isinstance(result, Held):
+                self._journal.opened(reservation, now_s)
+        except StoreFailed as failure:
+            LOG.warning("what calls hold cannot be written down: %s", failure)
             return None
         if isinstance(effect, Reserve) and not isinstance(result, Held):
             del self._open[reservation.reservation_id]
