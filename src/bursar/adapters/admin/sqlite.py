@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from bursar.adapters.admin.schema import ADMIN, changes, items
 from bursar.adapters.sqlite.connection import reader_connection, writer_connection
-from bursar.adapters.sqlite.opening import bring_up_to_date, exists, failing
+from bursar.adapters.sqlite.opening import StoreFile, failing
 from bursar.domain.admin import AdminChange, AdminItem, AdminState, ItemKind
 from bursar.errors import BadSetting, ChangedMeanwhile, StoreFailed
 
@@ -24,15 +24,18 @@ TEXT_CHARS_MAX = 64 * 1024
 _US_PER_S = 1_000_000
 
 
-class SqliteAdmin:
+class SqliteAdmin(StoreFile):
     """A `ports.AdminStore` in a file. Thread-safe: each method opens a connection of its own.
 
     Args:
         path: The file, at the newest schema.
     """
 
+    kind = ADMIN
+    file_name = FILE_NAME
+
     def __init__(self, path: Path) -> None:
-        self._path = path
+        super().__init__(path)
         self._reading = create_engine(
             "sqlite://", creator=lambda: reader_connection(path), poolclass=NullPool
         )
@@ -41,29 +44,6 @@ class SqliteAdmin:
         )
         for engine, begin in ((self._reading, "BEGIN"), (self._writing, "BEGIN IMMEDIATE")):
             _begin_with(engine, begin)
-
-    @classmethod
-    def open(cls, data_dir: Path) -> Self:
-        """Open the store of a data directory, which is made where there is none, and bring it up to date.
-
-        Raises:
-            CorruptStore: Its file is damaged, or is none of ours; it is left untouched.
-            StoreFailed: It cannot be written, or a newer Bursar wrote it.
-        """
-        path = data_dir / FILE_NAME
-        bring_up_to_date(ADMIN, path)
-        return cls(path)
-
-    @classmethod
-    def open_existing(cls, data_dir: Path) -> Self | None:
-        """Open the store of a data directory as it is, to read it; None where there is none.
-
-        Raises:
-            CorruptStore: Its file is damaged, or is none of ours.
-            StoreFailed: It cannot be read, or its schema is not this version's.
-        """
-        path = data_dir / FILE_NAME
-        return cls(path) if exists(ADMIN, path) else None
 
     def version(self) -> int:
         """Return the state's version; see `ports.AdminStore`."""

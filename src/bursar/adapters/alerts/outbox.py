@@ -3,14 +3,13 @@
 import sqlite3
 from collections.abc import Collection, Generator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from bursar.adapters.alerts import statements as sql
 from bursar.adapters.alerts.rows import alert_of, us
 from bursar.adapters.alerts.schema import OUTBOX
 from bursar.adapters.sqlite.connection import reader_connection, writer_connection
-from bursar.adapters.sqlite.opening import bring_up_to_date, exists, failing
+from bursar.adapters.sqlite.opening import StoreFile, failing
 from bursar.domain.alerts import Alert, Message, Outcome
 from bursar.domain.budgets import Step
 from bursar.domain.reservations import Counter
@@ -19,7 +18,7 @@ from bursar.policy.alerts.crossings import Crossing
 FILE_NAME = "alerts.db"
 
 
-class Outbox:
+class Outbox(StoreFile):
     """Alerts, each once. Thread-safe: every method opens a connection of its own, and blocks for a commit.
 
     Args:
@@ -29,31 +28,8 @@ class Outbox:
         StoreFailed: It could not be read or written; then nothing changed.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @classmethod
-    def open(cls, data_dir: Path) -> Self:
-        """Open the outbox of a data directory, which is made where there is none, and bring it up to date.
-
-        Raises:
-            CorruptStore: Its file is damaged, or is none of ours; it is left untouched.
-            StoreFailed: It cannot be written, or a newer Bursar wrote it.
-        """
-        path = data_dir / FILE_NAME
-        bring_up_to_date(OUTBOX, path)
-        return cls(path)
-
-    @classmethod
-    def open_existing(cls, data_dir: Path) -> Self | None:
-        """Open the outbox of a data directory as it is; None where there is none.
-
-        Raises:
-            CorruptStore: Its file is damaged, or is none of ours.
-            StoreFailed: It cannot be read, or its schema is not this version's.
-        """
-        path = data_dir / FILE_NAME
-        return cls(path) if exists(OUTBOX, path) else None
+    kind = OUTBOX
+    file_name = FILE_NAME
 
     def record(
         self, crossings: Sequence[tuple[Crossing, float]], notifiers: Collection[str], now_s: float

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import ClassVar, Self
 
 from sqlalchemy.exc import DBAPIError
 
@@ -55,3 +56,44 @@ def exists(kind: StoreKind, path: Path) -> bool:
         with closing(reader_connection(path)) as connection:
             check(kind, connection, path)
     return True
+
+
+class StoreFile:
+    """A store in one file of a data directory.
+
+    Args:
+        path: The file, at the newest schema.
+
+    Attributes:
+        kind: What it is,
+        file_name: and what its file is called.
+    """
+
+    kind: ClassVar[StoreKind]
+    file_name: ClassVar[str]
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        """Open the store of a data directory, which is made where there is none, and bring it up to date.
+
+        Raises:
+            CorruptStore: Its file is damaged, or is none of ours; it is left untouched.
+            StoreFailed: It cannot be written, or a newer Bursar wrote it.
+        """
+        path = data_dir / cls.file_name
+        bring_up_to_date(cls.kind, path)
+        return cls(path)
+
+    @classmethod
+    def open_existing(cls, data_dir: Path) -> Self | None:
+        """Open the store of a data directory as it is; None where there is none.
+
+        Raises:
+            CorruptStore: Its file is damaged, or is none of ours.
+            StoreFailed: It cannot be read, or its schema is not this version's.
+        """
+        path = data_dir / cls.file_name
+        return cls(path) if exists(cls.kind, path) else None
