@@ -2,7 +2,9 @@
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +32,7 @@ from bursar.gateway.budgets import BudgetPages
 from bursar.gateway.health import Health
 from bursar.gateway.hosts import LOOPBACK_NAMES, Hosts
 from bursar.gateway.keys import KeyPages
+from bursar.policy.keys.ring import Grant
 from bursar.settings import Provider, Server, Settings, Storage, base_url
 from bursar.settings.budgets import budgets_of
 from bursar.settings.stored import Act
@@ -58,13 +61,8 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     admin = SqliteAdmin.open(Path(settings.storage.dir))
     content = open_content(Path(settings.storage.dir), _content_options(settings.storage))
     retained = RetainedLedger(ledger, clock)
-    providers = providers_of(settings)
     timers = CoarseTimers()
-    upstream = HttpUpstream(
-        {name: base_url(name, provider) for name, provider in providers.items()},
-        {name: provider.connect_timeout_s for name, provider in providers.items()},
-        timers,
-    )
+    upstream = _open_upstream(settings, timers)
     metrics = Metrics()
     anomalies = build_anomaly_feed(settings, metrics, clock)
     resources = AsyncExitStack()
@@ -79,6 +77,11 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     resources.push_async_callback(upstream.close)
     counting = Counting(held.store, ledger, clock, is_shared=held.is_shared)
     watch = AdminWatch(engine, admin, budgets_of(settings.budgets), counting, clock, guard)
+    raise_caps = CapRaiser(engine, held.store, ledger, watch, clock)
+
+    def open_desk(grant: Grant) -> KeyDesk:
+        return KeyDesk(admin, Act(grant.key_id or "api", clock.now()), grant.rights)
+
     return Gateway(
         engine,
         World(
@@ -92,32 +95,12 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
             content,
             holdings=held.holdings,
         ),
-        GatewayOptions(
-            body_limit_bytes=settings.server.body_limit_bytes,
-            provider_keys=keys,
-            forward_attribution=frozenset(
-                name for name, provider in providers.items() if _forwards(name, provider)
-            ),
-            budgets=BudgetPages(
-                engine,
-                held.store,
-                clock,
-                raise_caps=CapRaiser(engine, held.store, ledger, watch, clock),
-            ),
-            keys=KeyPages(
-                lambda grant: KeyDesk(admin, Act(grant.key_id or "api", clock.now()), grant.rights),
-                watch.look,
-            ),
-            guard=guard,
-            hosts=_hosts(settings.server),
-            body_timeout_s=settings.server.body_timeout_s,
+        replace(
+            _build_options(settings, keys, guard),
+            budgets=BudgetPages(engine, held.store, clock, raise_caps=raise_caps),
+            keys=KeyPages(open_desk, watch.look),
         ),
-        Health(
-            store_is_well=lambda: retained.is_well,
-            store_has_room=lambda: retained.has_room,
-            metrics=metrics.text,
-            admit_without_store=settings.storage.on_store_failure == "admit",
-        ),
+        _build_health(settings.storage, retained, metrics),
         lifetime=Lifetime(
             resources,
             # What is counted depends on what operators set.
@@ -133,6 +116,35 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 *([] if anomalies is None else [anomalies.keep_watching]),
             ),
         ),
+    )
+
+
+def _open_upstream(settings: Settings, timers: CoarseTimers) -> HttpUpstream:
+    providers = providers_of(settings)
+    return HttpUpstream(
+        {name: base_url(name, provider) for name, provider in providers.items()},
+        {name: provider.connect_timeout_s for name, provider in providers.items()},
+        timers,
+    )
+
+
+def _build_options(settings: Settings, keys: Mapping[str, str], guard: Guard) -> GatewayOptions:
+    return GatewayOptions(
+        body_limit_bytes=settings.server.body_limit_bytes,
+        provider_keys=keys,
+        forward_attribution=_forwarding(settings),
+        guard=guard,
+        hosts=_hosts(settings.server),
+        body_timeout_s=settings.server.body_timeout_s,
+    )
+
+
+def _build_health(storage: Storage, retained: RetainedLedger, metrics: Metrics) -> Health:
+    return Health(
+        store_is_well=lambda: retained.is_well,
+        store_has_room=lambda: retained.has_room,
+        metrics=metrics.text,
+        admit_without_store=storage.on_store_failure == "admit",
     )
 
 
@@ -220,6 +232,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _forwarding(settings: Settings) -> frozenset[str]:
+    """Return the providers that may be told whom a call is for."""
+    return frozenset(name for name, provider in providers_of(settings).items() if _forwards(name, provider))
 
 
 def _forwards(name: str, provider: Provider) -> bool:
