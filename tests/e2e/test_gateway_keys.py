@@ -25,12 +25,6 @@ PROVIDER_KEY = "sk-canary-of-the-operator"
 WITHIN_S = 5.0
 
 
-@pytest.fixture(scope="module")
-def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving("double", tmp_path_factory.mktemp("double")) as served:
-        yield served
-
-
 @pytest.fixture
 def gateway(double: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setenv("OPERATORS_PROVIDER_KEY", PROVIDER_KEY)

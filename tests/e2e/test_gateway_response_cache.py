@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -19,19 +19,6 @@ AT_ONCE = 1_000
 # As long as it takes to ask so many times, and longer.
 LATENCY_MS = 3_000
 QUESTION: Any = [{"role": "user", "content": "May I take a bicycle?"}]
-
-
-@pytest.fixture(scope="module")
-def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving("double", tmp_path_factory.mktemp("double")) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def gateway(double: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    upstreams = ["--upstream", f"anthropic={double.url}", "--upstream", f"openai={double.url}/v1"]
-    with serving("serve", tmp_path_factory.mktemp("gateway"), *upstreams) as served:
-        yield served
 
 
 def billed(double: Served) -> int:

@@ -23,13 +23,6 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="module")
-def gateway(double: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    upstreams = ["--upstream", f"anthropic={double.url}", "--upstream", f"openai={double.url}/v1"]
-    with serving("serve", tmp_path_factory.mktemp("gateway"), *upstreams) as served:
-        yield served
-
-
 @pytest.fixture
 def claude(gateway: Served) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(
