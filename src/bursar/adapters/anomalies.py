@@ -16,6 +16,7 @@ from bursar.domain.alerts import Message
 from bursar.domain.anomalies import Anomaly
 from bursar.domain.ledger import Entry
 from bursar.domain.scopes import Scope, ScopeKind
+from bursar.errors import StoreFailed
 from bursar.policy.anomalies.watch import AnomalyWatch
 from bursar.policy.response_cache import CacheUse
 from bursar.ports import AnomalySink, Clock, Notifier, Observer
@@ -59,6 +60,13 @@ class AnomalyFeed:
         """Learn that a call ended."""
         self._observer.ended(entry, durable=durable, cache=cache)
         self._waiting.append(entry)
+
+    def forget(self, tenant: str) -> None:
+        """Forget all of a tenant."""
+        left = [entry for entry in self._waiting if entry.attribution.tenant != tenant]
+        self._waiting.clear()
+        self._waiting.extend(left)
+        self._watch.forget(tenant)
 
     async def keep_watching(self) -> None:
         """Look at what ended, every few seconds, for ever."""
@@ -126,6 +134,42 @@ def read_anomalies(directory: Path, most: int) -> list[Anomaly]:
         except msgspec.DecodeError:
             continue
     return found
+
+
+def erase_anomalies(directory: Path, tenant: str, *, is_dry_run: bool = False) -> int:
+    """Take a tenant's findings out of the file, for good.
+
+    Args:
+        directory: Where it lies.
+        tenant: The tenant.
+        is_dry_run: Whether they are only counted.
+
+    Returns:
+        How many those were. A line that cannot be read leaves, too: nobody knows whose it is.
+
+    Raises:
+        StoreFailed: The file could not be read or written.
+    """
+    file = directory / _FILE
+    try:
+        lines = file.read_bytes().splitlines(keepends=True)
+        left = [line for line in lines if _tenant_of(line) not in {tenant, None}]
+        if len(left) < len(lines) and not is_dry_run:
+            shorter = file.with_suffix(".erased")
+            shorter.write_bytes(b"".join(left))
+            shorter.replace(file)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise StoreFailed(f"{file}: {error.strerror or error}; check it and its directory") from error
+    return len(lines) - len(left)
+
+
+def _tenant_of(line: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(line, type=Anomaly).tenant
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 class AnomalyNotices:

@@ -148,6 +148,15 @@ class BudgetJournal:
         if self._open.pop(reservation_id, None) is not None:
             self._write(_encode(Closed(reservation_id, end, tuple(amounts))) + b"\n")
 
+    def forget_ended(self) -> None:
+        """Write the file anew with what is open: what has ended is in the ledger, and need not stand here.
+
+        Raises:
+            StoreFailed: It could not be written; the old file stays.
+        """
+        if self._file is not None:
+            self._begin_anew(self._file, 0)
+
     def close(self) -> None:
         """End the journal; what is open then is left for `recover`. May be called again."""
         file, self._file = self._file, None

@@ -26,3 +26,12 @@ class DirectoryLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process that lives holds the lock of a directory."""
+    if not path.exists():
+        return False
+    lock = DirectoryLock(path)
+    lock.close()
+    return not lock.is_ours

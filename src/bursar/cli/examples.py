@@ -67,6 +67,7 @@ _BY_COMMAND = {
         "bursar prices show claude-sonnet-4-6 gpt-6-astra",
         'bursar prices show "claude-*" --at 2026-03-01',
         "bursar prices show my-model --config bursar.toml --json",
+    "tenant erase": ("bursar tenant erase acme --dry-run", "bursar tenant erase acme --yes --json"),
     ),
     "config check": (
         "bursar config check --config bursar.toml",

@@ -18,6 +18,7 @@ class ItemKind(StrEnum):
     LOOP = "loop"  # A conversation that was stopped for its loop, or let go on; named by `str(Scope)`.
     CONVERSATION = "conversation"  # A conversation's own limits; named by `str(Scope)`.
     KEY = "key"  # A virtual key, of which there are hashes only; named by its id.
+    ERASURE = "erasure"  # A tenant that was erased, or is being; named by a hash of its name.
 
 
 class AdminItem(msgspec.Struct, frozen=True, gc=False):

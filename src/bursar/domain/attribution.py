@@ -6,6 +6,11 @@ import msgspec
 
 DEFAULT = "default"
 
+ERASED = "erased"
+"""Tenant and agent of the calls of tenants that were erased. No call can be for it, and no budget counts it
+but the organisation's.
+"""
+
 LABEL_CHARS_MAX = 256
 """Characters of a name that a call is attributed to."""
 

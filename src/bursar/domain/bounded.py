@@ -26,6 +26,11 @@ class BoundedDict(dict[K, V], Generic[K, V]):
             for old in list(self)[: max(1, self._items_max // 8)]:
                 del self[old]
 
+    def drop(self, leaves: Callable[[K], bool]) -> None:
+        """Forget the items whose keys are to leave."""
+        for key in [key for key in self if leaves(key)]:
+            del self[key]
+
 
 class WeighedDict(dict[K, V], Generic[K, V]):
     """A dict whose values together weigh at most `weight_max`; `keep` makes an item the newest.
@@ -50,6 +55,16 @@ class WeighedDict(dict[K, V], Generic[K, V]):
         self._weight += self._weigh(value)
         if self._weight > self._weight_max:
             self._evict(self._weight_max - self._weight_max // 8)
+
+    def drop(self, leaves: Callable[[K], bool]) -> None:
+        """Forget the items whose keys are to leave."""
+        for key in [key for key in self if leaves(key)]:
+            self._weight -= self._weigh(self.pop(key))
+
+    def clear(self) -> None:
+        """Forget all items."""
+        super().clear()
+        self._weight = 0
 
     def _evict(self, weight: int) -> None:
         for key in list(self):

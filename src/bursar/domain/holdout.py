@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from bursar.domain.attribution import ERASED
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.money import divide_half_even, usd_text
 
@@ -132,7 +133,12 @@ def compare(entries: Iterable[Entry]) -> Comparison | None:
     Returns:
         The two groups; None where nothing was held out.
     """
-    calls = [entry for entry in entries if entry.mode in {HELD_OUT, OPTIMISED}]
+    calls = [
+        entry
+        for entry in entries
+        # Of erased tenants' calls nobody knows which were one conversation.
+        if entry.mode in {HELD_OUT, OPTIMISED} and entry.attribution.tenant != ERASED
+    ]
     days = {_day(entry) for entry in calls if entry.mode == HELD_OUT}
     if not days:
         return None

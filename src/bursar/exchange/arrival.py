@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from bursar.domain.attribution import DEFAULT, LABEL_CHARS_MAX, Attribution
+from bursar.domain.attribution import DEFAULT, ERASED, LABEL_CHARS_MAX, Attribution
 from bursar.domain.prompt import digest
 from bursar.errors import BadRequest
 from bursar.exchange.headers import PREFIX
@@ -52,10 +52,16 @@ def attribute(headers: Mapping[str, str], user: str, key_id: str = "") -> Attrib
         key_id: Id of the virtual key that it came with; empty for none.
 
     Raises:
-        BadRequest: A label is too long or not printable, or tags are not `name=value`.
+        BadRequest: A label is too long or not printable, or the tenant's is reserved, or tags are not
+            `name=value`.
     """
+    tenant = _label(headers, "tenant") or DEFAULT
+    if tenant == ERASED:
+        raise BadRequest(
+            f"{ERASED} stands for tenants that were erased; use another name", place=f"{PREFIX}tenant"
+        )
     return Attribution(
-        tenant=_label(headers, "tenant") or DEFAULT,
+        tenant=tenant,
         agent=_label(headers, "agent") or DEFAULT,
         task=_label(headers, "task"),
         conversation=_label(headers, "conversation"),

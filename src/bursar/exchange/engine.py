@@ -152,6 +152,18 @@ class Engine:
         """
         return next((book for until_s, book in self.replaced if at_s < until_s), self.budgets)
 
+    def forget(self, tenant: str) -> None:
+        """Forget what is held of a tenant in words: names, summaries, texts.
+
+        Digests stay until they are forgotten by themselves; texts of others that are known by digest alone
+        are forgotten with the tenant's, and worked out again.
+        """
+        self.loops.forget(tenant)
+        self.history.forget(tenant)
+        self.rewritten.clear()
+        self.fronts.forget_texts()
+        self.rooms.clear()
+
     def replace_budgets(self, book: BudgetBook, from_s: float | None = None) -> None:
         """Put other budgets in force.
 

@@ -76,6 +76,10 @@ class FrontMemo:
             self._ordered.keep(key, known)
         return known
 
+    def forget_texts(self) -> None:
+        """Forget tools in order; they are ordered again, and come to the same."""
+        self._ordered.clear()
+
     def vary(self, who: bytes, tools: OrderedTools, form: bytes) -> bool:
         """Learn in which form tools came; return whether they come in different ones.
 

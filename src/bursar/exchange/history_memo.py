@@ -144,6 +144,13 @@ class HistoryMemo:
         """Whether a call of a thread is about to take a step."""
         return key in self._busy
 
+    def forget(self, tenant: str) -> None:
+        """Forget all steps of a tenant's threads. What is under way ends by itself."""
+        self._steps.drop(lambda key: key.tenant == tenant)
+        self._beginnings.drop(lambda key: key[0].tenant == tenant)
+        self._stepped.drop(lambda key: key.tenant == tenant)
+        self._failed_at_s.drop(lambda key: key.tenant == tenant)
+
     def failed(self, key: Key, at_s: float) -> None:
         """Take note that a thread could not be summarised."""
         self._failed_at_s.keep(key, at_s)

@@ -69,6 +69,11 @@ class RewriteMemo:
         """Return what a job came to, by its name, or None."""
         self._policies: BoundedDict[tuple[int, bool], tuple[ToolResultPolicy, bytes]] = BoundedDict(4_096)
 
+    def clear(self) -> None:
+        """Forget all texts; they are worked out again, and come to the same."""
+        self._conversations.clear()
+        self._parts.clear()
+
     def policy_name(self, policy: ToolResultPolicy, *, references: bool) -> bytes:
         """Name what decides about the bytes that a text comes to."""
         known = self._policies.get((id(policy), references))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from pydantic_core import PydanticCustomError
 
+from bursar.domain.attribution import ERASED
 from bursar.domain.keys import Rights, Role, holds_key
 from bursar.errors import BadSetting
 from bursar.settings.values import check_label
@@ -40,6 +41,8 @@ def read_rights(said: Mapping[str, str], expires_at_s: float | None, *, prefix: 
             f'is missing; name the tenant that the key is for, or "{ANY}"', place=f"{prefix}tenant"
         )
     tenant = _read_name(said["tenant"], f"{prefix}tenant")
+    if tenant == ERASED:
+        raise BadSetting("stands for tenants that were erased; use another name", place=f"{prefix}tenant")
     agent = _read_name(said.get("agent", ANY), f"{prefix}agent")
     if role is Role.ADMIN and agent is not None:
         raise BadSetting(

@@ -105,6 +105,13 @@ class LoopWatch:
             # Rows that count what is forgiven now are followed anew.
             self._threads.clear()
 
+    def forget(self, tenant: str) -> None:
+        """Forget what a tenant's conversations were stopped for, and what is to be stored of that."""
+        self._stops.drop(lambda key: key[0] == tenant)
+        left = [stop for stop in self.unsaved if stop.tenant != tenant]
+        self.unsaved.clear()
+        self.unsaved.extend(left)
+
     def follow(
         self, thread: bytes, tenant: str, messages: tuple[Piece, ...], read: _Read, waiting: frozenset[str]
     ) -> Row:

@@ -12,7 +12,7 @@ themselves: only what arrived in between is added.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -20,6 +20,7 @@ import msgspec
 from bursar.adapters.budgets_rebuild import kept_windows, open_windows
 from bursar.adapters.ledger.settled import CountedWindow
 from bursar.adapters.ledger.sqlite import LedgerReader
+from bursar.domain.admin import AdminState
 from bursar.domain.budgets import Budget
 from bursar.domain.calendars import Calendar
 from bursar.domain.reservations import Counter, Level, Period, Unit
@@ -32,6 +33,7 @@ from bursar.policy.keys.ring import KeyRing, read_keys
 from bursar.ports import AdminStore, BudgetStore, Clock
 from bursar.settings.stored import InForce, in_force
 from bursar.settings.stored_loops import read_loop_stops
+from bursar.settings.stored_tenants import keys_of, tenants_to_forget
 
 LOG = logging.getLogger("bursar.budgets")
 
@@ -250,6 +252,8 @@ class AdminWatch:
 
     engine: Engine
     store: AdminStore
+        forget: Forgets all of a tenant, of which it is told the ids of its keys, too; None where nothing is
+            remembered. It may fail as a store does.
     own: Sequence[Budget]
     counting: Counting
     clock: Clock
@@ -258,6 +262,8 @@ class AdminWatch:
     _failure: str = ""
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    forget: Callable[[str, frozenset[str]], Awaitable[None]] | None = None
+    _forgotten: frozenset[str] = frozenset()
     async def start(self) -> None:
         """Put in force what is set, before the first call and before counters are brought up.
 
@@ -270,7 +276,8 @@ class AdminWatch:
         self._stop(counts)
         self.engine.loops.replace_stops(read_loop_stops(found))
         self.guard.ring = KeyRing(read_keys(found))
-        self._version = found.version
+        # Counters are about to be filled with what is being erased: the first look forgets that.
+        self._version = -1 if tenants_to_forget(found) else found.version
 
     async def look(self) -> None:
         """Put in force what has changed since.
@@ -295,6 +302,7 @@ class AdminWatch:
 
     async def keep_looking(self) -> None:
         """Put in force what changes, for ever."""
+            await self._forget(found)
         while True:
             # By the wall's clock, however fast time runs for calls.
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -326,6 +334,14 @@ class AdminWatch:
         self.engine.stops = frozenset(counts.stops)
         for name in counts.ignored:
             LOG.warning("the stored budget %s does not count: bursar.toml says the same", name)
+    async def _forget(self, found: AdminState) -> None:
+        """Forget the tenants that are being erased, once each time."""
+        tenants = tenants_to_forget(found)
+        for tenant in tenants - self._forgotten:
+            if self.forget is not None:
+                await self.forget(tenant, keys_of(tenant, found, ()))
+        self._forgotten = tenants
+
 
     def _tell(self, failure: str) -> None:
         """Log a failure once, not every second."""

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("bursar.budgets")
 
-_LOCK_NAME = "budgets.lock"
+LOCK_NAME = "budgets.lock"
+"""Locked by the process that counts what calls hold in a data directory."""
 
 
 async def _find_end(
@@ -72,8 +73,12 @@ async def _record_or_keep(record: RetainedLedger, entry: Entry) -> None:
         await record.record(entry)
 
 
-async def _recover(directory: Path, ledger: SqliteLedger) -> None:
-    """Record what processes that died had under way."""
+async def recover_left(directory: Path, ledger: SqliteLedger) -> None:
+    """Record what processes that died had under way.
+
+    Raises:
+        StoreFailed: A journal cannot be read, or the ledger not be written.
+    """
     for left in recover(directory):
         for fault in left.faults:
             LOG.warning("%s", fault)
@@ -111,12 +116,14 @@ class HeldCalls:
         store: Where it is held.
         preparations: To be done before the first call, in order.
         is_shared: Whether other processes hold their calls there, too.
+        journal: Where it is written down; None where the store outlives this process.
     """
 
     holdings: Holdings
     store: BudgetStore
     preparations: Sequence[Callable[[], Awaitable[None]]]
     is_shared: bool
+    journal: BudgetJournal | None = None
 
 
 async def _count_settled(engine: Engine, store: MemoryBudgets, clock: Clock, ledger: SqliteLedger) -> None:
@@ -149,9 +156,9 @@ def build_holdings(
         shared = open_redis(storage, storage.redis, resources, goes_by_caller=clock.is_scaled)
         holdings = Holdings(shared, clock, find_end)
         resources.push_async_callback(holdings.close)
-        preparations = (partial(_check, shared), partial(_recover, directory, ledger))
+        preparations = (partial(_check, shared), partial(recover_left, directory, ledger))
         return HeldCalls(holdings, shared, preparations, is_shared=True)
-    lock = resources.enter_context(closing(DirectoryLock(directory / _LOCK_NAME)))
+    lock = resources.enter_context(closing(DirectoryLock(directory / LOCK_NAME)))
     if not lock.is_ours:
         LOG.warning(
             "another bursar serve uses %s: without [storage] redis, each grants all that budgets allow",
@@ -162,10 +169,10 @@ def build_holdings(
     holdings = Holdings(store, clock, find_end, journal)
     resources.push_async_callback(holdings.close)
     preparations = (
-        partial(_recover, directory, ledger),
+        partial(recover_left, directory, ledger),
         partial(_count_settled, engine, store, clock, ledger),
     )
-    return HeldCalls(holdings, store, preparations, is_shared=False)
+    return HeldCalls(holdings, store, preparations, is_shared=False, journal=journal)
 
 
 def open_redis(

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bursar.adapters.admin.sqlite import SqliteAdmin
+from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.clock import WallClock
 from bursar.adapters.content.file import Room
 from bursar.adapters.content.opening import open_content
@@ -42,6 +43,7 @@ from bursar.wiring.anomalies import build_anomaly_feed, check_anomaly_notifiers
 from bursar.wiring.budgets import Ledgers, build_holdings
 from bursar.wiring.caps import CapRaiser
 from bursar.wiring.engine import build_engine, providers_of
+from bursar.wiring.forgetting import ForgetfulLedger, Forgetting, Memory
 from bursar.wiring.keys import KeyDesk
 from bursar.wiring.loops import LoopKeeper
 
@@ -77,6 +79,11 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     resources.push_async_callback(upstream.close)
     counting = Counting(held.store, ledger, clock, is_shared=held.is_shared)
     watch = AdminWatch(engine, admin, budgets_of(settings.budgets), counting, clock, guard)
+    forgetful = ForgetfulLedger(retained)
+    counters = held.store if isinstance(held.store, MemoryBudgets) else None
+    watch.forget = Forgetting(
+        Memory(engine, content, forgetful, alerts.recorder, anomalies, counters, held.journal), clock
+    )
     raise_caps = CapRaiser(engine, held.store, ledger, watch, clock)
 
     def open_desk(grant: Grant) -> KeyDesk:
@@ -88,7 +95,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
             clock,
             SplintrTokenizer(),
             upstream,
-            retained,
+            forgetful,
             metrics if anomalies is None else anomalies,
             TimeOrderedIds(clock),
             timers,

@@ -21,7 +21,7 @@ class Left:
     faults: Sequence[str] = ()
 
     def __init__(self) -> None:
-        self.opened = {name: SimpleNamespace(reservation=Reservation(name, "c", ())) for name in "ab"}
+        self.opened = {name: SimpleNamespace(reservation=Reservation(name, "c", (), ())) for name in "ab"}
         self.is_removed = False
 
     def remove(self) -> None:
@@ -49,10 +49,10 @@ async def test_only_a_call_that_no_ledger_could_hold_is_passed_over(
     monkeypatch.setattr(budgets, "_find_end", find_end)
     with closing(SqliteLedger.open(tmp_path)) as ledger, caplog.at_level(logging.ERROR):
         if isinstance(failure, EntryRefused):
-            await budgets._recover(tmp_path, ledger)
+            await budgets.recover_left(tmp_path, ledger)
             assert "too much" in caplog.text
         else:
             with pytest.raises(StoreFailed, match="full"):
-                await budgets._recover(tmp_path, ledger)
+                await budgets.recover_left(tmp_path, ledger)
     assert seen == (["a", "b"] if isinstance(failure, EntryRefused) else ["a"])
     assert left.is_removed == isinstance(failure, EntryRefused)

@@ -133,6 +133,13 @@ class Recorder:
         if due:
             self.recorded.set()
 
+    def forget(self, belongs: Callable[[str], bool]) -> None:
+        """Forget what was crossed by scopes, as `str(Scope)` writes them, and is not recorded yet."""
+        self._gather()
+        self._waiting = [each for each in self._waiting if not belongs(each.crossing.counter.scope)]
+        self._deferred = [each for each in self._deferred if not belongs(each.crossing.counter.scope)]
+        self._recorded.drop(lambda counter: belongs(counter.scope))
+
     async def close(self) -> None:
         """Record a last time what waits; what cannot be recorded is found in the ledger at the next start."""
         try:

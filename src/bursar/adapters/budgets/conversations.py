@@ -1,5 +1,7 @@
 """Which conversations are active, in memory."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from bursar.adapters.budgets.counters import Cell
@@ -37,6 +39,10 @@ class Conversations:
             first = before.first
         self._settles.put(conversation, _Settles(first, now_s), now_s)
         self.next_order += 1
+
+    def forget(self, belongs: Callable[[str], bool]) -> None:
+        """Forget conversations."""
+        self._settles.drop(belongs)
 
     def is_new(self, conversation: str, cell: Cell, new_limit: int, now_s: float) -> bool:
         """Whether a conversation is a new one to a counter (`Demand.new_limit`)."""

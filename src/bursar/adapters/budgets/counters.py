@@ -1,6 +1,7 @@
 """Counters in memory."""
 
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -67,6 +68,16 @@ class Counters:
         self._cells[counter] = cell
         if kept_s(counter) is not None:
             self._turn.append(counter)
+
+    def forget(self, belongs: Callable[[str], bool]) -> None:
+        """Forget what scopes have settled; of what is held, only that is remembered."""
+        for counter in [counter for counter in self._cells if belongs(counter.scope)]:
+            cell = self._cells[counter]
+            if cell.held:
+                cell.settled, cell.crossed = 0, None
+            else:
+                del self._cells[counter]
+        self._turn = deque(counter for counter in self._turn if counter in self._cells)
 
     def _look_at(self, counter: Counter, now_s: float) -> None:
         cell = self._cells[counter]

@@ -1,6 +1,6 @@
 """Reservations in memory, for one process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -153,6 +153,15 @@ class MemoryBudgets:
             cell.settled = settled
             cell.cross(None, self._conversations.next_order)
         return before
+
+    def forget(self, belongs: Callable[[str], bool]) -> None:
+        """Forget what scopes have settled, as if they had begun now; what they hold stays held.
+
+        Args:
+            belongs: Whether a scope, as `str(Scope)`, is one of them.
+        """
+        self._counters.forget(belongs)
+        self._conversations.forget(belongs)
 
     def _advance(self, now_s: float) -> float:
         """Return the time, which never goes back."""

@@ -4,6 +4,8 @@ All keys of an organisation stand in one slot of a cluster, by the braces around
 front is the version of what is kept under the keys.
 """
 
+import re
+from collections.abc import Callable, Collection
 from hashlib import blake2b
 
 from bursar.domain.reservations import Counter
@@ -48,6 +50,36 @@ class Names:
         end = "" if counter.end_s is None else counter.end_s
         scope = _shorten(counter.scope)
         return f"{self._counter}{counter.unit}:{counter.period}:{counter.start_s}:{end}:{scope}"
+
+    @property
+    def counters(self) -> str:
+        """Pattern of the keys of all counters."""
+        return _glob(self._counter)
+
+    @property
+    def conversations(self) -> str:
+        """Pattern of the keys of all conversations."""
+        return _glob(self._conversation)
+
+    def is_of(self, key: str, belongs: Callable[[str], bool], known: Collection[str]) -> bool:
+        """Whether the key of a counter or conversation is that of one of some scopes.
+
+        Args:
+            key: The key.
+            belongs: Whether a scope, as `str(Scope)`, is one of them.
+            known: Those of them that are known: a key may name its scope by a digest alone.
+        """
+        if key.startswith(self._counter):
+            # Unit, window and its bounds stand before the scope.
+            text = key.removeprefix(self._counter).split(":", 4)[-1]
+        else:
+            text = key.removeprefix(self._conversation)
+        return belongs(text[1:]) if text.startswith("=") else text in {_shorten(scope) for scope in known}
+
+
+def _glob(prefix: str) -> str:
+    """Return the pattern of all keys that begin so."""
+    return re.sub(r"([\\*?\[\]^-])", r"\\\1", prefix) + "*"
 
 
 def _shorten(text: str) -> str:

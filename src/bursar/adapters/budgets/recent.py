@@ -1,5 +1,6 @@
 """What is remembered for a while."""
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -41,6 +42,11 @@ class Recent(Generic[K, V]):
         """Forget what a key has."""
         self._young.pop(key, None)
         self._old.pop(key, None)
+
+    def drop(self, leaves: Callable[[K], bool]) -> None:
+        """Forget what the keys have that are to leave."""
+        for key in [key for key in (*self._young, *self._old) if leaves(key)]:
+            self.remove(key)
 
     def __len__(self) -> int:
         """Return how many values there are; one that was put again may count twice."""

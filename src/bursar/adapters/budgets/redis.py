@@ -5,14 +5,14 @@ to the caller.
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import Any, Self, cast
 
 import msgspec
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from bursar.adapters.budgets.connection import RedisClient, RedisOptions, check_info, open_client, send
-from bursar.adapters.budgets.failures import unreadable
+from bursar.adapters.budgets.failures import store_failed, unreadable
 from bursar.adapters.budgets.names import Names
 from bursar.adapters.budgets.replies import end_outcome, hold_outcome, levels, texts
 from bursar.adapters.budgets.rules import (
@@ -67,6 +67,7 @@ class RedisBudgets:
         self._due_script = Script.load("due_1")
         self._read_script = Script.load("read_1")
         self._correct_script = Script.load("correct_2")
+        self._forget_script = Script.load("forget_1")
 
     @classmethod
     def open(cls, url: str, options: RedisOptions) -> Self:
@@ -162,6 +163,47 @@ class RedisBudgets:
             [self._now_ms(now_s), amount, *_lifetime(counter), _or_none(expected)],
         )
         return levels(texts(reply), 1)[0]
+    async def forget(
+        self, belongs: Callable[[str], bool], known: Collection[str], *, is_dry_run: bool = False
+    ) -> tuple[int, int]:
+        """Forget what scopes have settled, as if they had begun now; what they hold stays held.
+
+        Args:
+            belongs: Whether a scope, as `str(Scope)`, is one of them.
+            known: Those of them that are known; see `Names.is_of`.
+            is_dry_run: Whether they are only counted.
+
+        Returns:
+            How many counters and conversations those were; and in how many counters something is held.
+        """
+        names, held = self._names, 0
+        counters = [key async for key in self._scan(names.counters) if names.is_of(key, belongs, known)]
+        conversations = [
+            key async for key in self._scan(names.conversations) if names.is_of(key, belongs, known)
+        ]
+        for key in counters:
+            if is_dry_run:
+                left = await send(self._client, "HGET", key, "h")
+            else:
+                left = await self._run(self._forget_script, [key], [])
+            held += left not in {None, b"0"}
+        if not is_dry_run:
+            for key in conversations:
+                await send(self._client, "DEL", key)
+        return len(counters) + len(conversations), held
+
+    async def _scan(self, pattern: str) -> AsyncIterator[str]:
+        """Yield all keys of a pattern that are there all the time, each once."""
+        seen: set[bytes] = set()
+        try:
+            # The library's types do not say what its two clients have in common.
+            async for key in cast("Any", self._client).scan_iter(match=pattern, count=1_000):
+                if key not in seen:
+                    seen.add(key)
+                    yield key.decode()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise store_failed(error) from error
+
 
     async def _hold(
         self, how: str, reservation: Reservation, throttles: Sequence[Throttle], now_s: float

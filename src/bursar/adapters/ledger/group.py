@@ -6,7 +6,7 @@ in each statement it takes 20 ms, and without contention both take some 0.6 ms (
 """
 
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
@@ -43,13 +43,13 @@ def write_group(connection: sqlite3.Connection, members: Sequence[Member]) -> No
         if _gives_way(first[1], member[1]):
             fresh[member[0][0]] = member
     try:
-        with _transaction(connection):
-            _insert(connection, fresh)
+        with transaction(connection):
+            insert_anew(connection, list(fresh.values()))
     except sqlite3.IntegrityError:
         # Some were recorded before. That is rare, so only then is it worth asking which.
-        with _transaction(connection):
-            _take_back(connection, _drop_known(connection, fresh))
-            _insert(connection, fresh)
+        with transaction(connection):
+            take_back(connection, _drop_known(connection, fresh))
+            insert_anew(connection, list(fresh.values()))
 
 
 def _gives_way(known: Entry, entry: Entry) -> bool:
@@ -71,8 +71,8 @@ def _drop_known(connection: sqlite3.Connection, fresh: dict[Cell, Member]) -> li
     return giving_way
 
 
-def _take_back(connection: sqlite3.Connection, giving_way: Sequence[Entry]) -> None:
-    """Delete entries, and take them out of their roll-ups."""
+def take_back(connection: sqlite3.Connection, giving_way: Sequence[Entry]) -> None:
+    """Delete entries, and take them out of their roll-ups. Needs a transaction."""
     named = _names(entry.operation_id for entry in giving_way)
     connection.execute(f"DELETE FROM entries WHERE {_NAMED}", (named,))  # noqa: S608 -- as above
     tallies = _tallies(giving_way)
@@ -93,7 +93,8 @@ def _names(operation_ids: Iterable[Cell]) -> str:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Generator[None]:
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Commit what is done within, or nothing of it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -105,9 +106,10 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None]:
         raise
 
 
-def _insert(connection: sqlite3.Connection, fresh: Mapping[Cell, Member]) -> None:
-    tallies = _tallies(entry for _, entry in fresh.values())
-    _execute(connection, entries, [row for row, _ in fresh.values()])
+def insert_anew(connection: sqlite3.Connection, members: Sequence[Member]) -> None:
+    """Insert entries that are new, and add them to their roll-ups. Needs a transaction."""
+    tallies = _tallies(entry for _, entry in members)
+    _execute(connection, entries, [row for row, _ in members])
     _execute(connection, rollups, [rollup_row(key, tally) for key, tally in tallies.items()])
 
 

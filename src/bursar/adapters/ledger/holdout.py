@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, case, func, literal_column, or_, select
 from bursar.adapters.ledger.queries import Span
 from bursar.adapters.ledger.rows import US_PER_S
 from bursar.adapters.ledger.schema import entries
+from bursar.domain.attribution import ERASED
 from bursar.domain.holdout import FAILED, HELD_OUT, OPTIMISED, S_PER_DAY, Comparison, Group, comparison_of
 
 _US_PER_DAY = S_PER_DAY * US_PER_S
@@ -34,7 +35,10 @@ def read_comparison(connection: Connection, span: Span) -> Comparison | None:
     Returns:
         The two groups; None where nothing was held out.
     """
-    within = and_(entries.c.at_us >= span.since_us, entries.c.at_us < span.until_us)
+    # Of erased tenants' calls nobody knows which were one conversation.
+    within = and_(
+        entries.c.at_us >= span.since_us, entries.c.at_us < span.until_us, entries.c.tenant != ERASED
+    )
     held_out = and_(_IS_HELD_OUT, within)
     first_us, last_us = connection.execute(
         select(func.min(entries.c.at_us), func.max(entries.c.at_us)).where(held_out)

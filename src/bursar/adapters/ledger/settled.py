@@ -7,17 +7,32 @@ that for hours with such calls it is added from their entries.
 
 Only calls for which something was held count as requests and turns: those that were sent, and those whose
 process died (`PRESUMED` in their faults), which count as answered, as all that was held does.
+
+Calls of tenants that were erased count for the organisation only.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, case, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy import cast as sql_cast
 
 from bursar.adapters.ledger.rows import US_PER_HOUR, US_PER_S
 from bursar.adapters.ledger.schema import TOKEN_COLUMNS, entries, rollups
+from bursar.domain.attribution import ERASED
 from bursar.domain.ledger import Status
 from bursar.domain.reservations import Counter, Period, Unit
 from bursar.domain.scopes import Scope, ScopeKind
@@ -115,7 +130,7 @@ def _parts(window: CountedWindow) -> Any:
     names = [rollups.c[name] for name in SCOPE_COLUMNS[window.kind]]
     amount = rollups.c.cost_nusd if window.unit is Unit.NUSD else _tokens(rollups.c)
     whole = select(*names, amount.label("amount"), rollups.c.unknown_calls.label("unknown_calls")).where(
-        rollups.c.hour >= first_hour, rollups.c.hour < end_hour
+        rollups.c.hour >= first_hour, rollups.c.hour < end_hour, _is_counted(window.kind, rollups.c)
     )
     cut = or_(_between(since_us, first_hour * US_PER_HOUR), _between(end_hour * US_PER_HOUR, until_us))
     parts = [whole, _entry_parts(window, cut)]
@@ -140,7 +155,9 @@ def _bounded_parts(kind: ScopeKind, first_hour: int, end_hour: int) -> Any:
         entries.c.cost_max_nusd.label("amount"),
         literal(-1).label("unknown_calls"),
     ).select_from(hours.join(entries, within))
-    return parts.where(entries.c.cost_nusd.is_(None), entries.c.cost_max_nusd.is_not(None))
+    return parts.where(
+        entries.c.cost_nusd.is_(None), entries.c.cost_max_nusd.is_not(None), _is_counted(kind, entries.c)
+    )
 
 
 def _entry_parts(window: CountedWindow, condition: ColumnElement[bool]) -> Any:
@@ -153,7 +170,12 @@ def _entry_parts(window: CountedWindow, condition: ColumnElement[bool]) -> Any:
     if window.kind not in _ROLLED_UP:
         # A call without a key, a user or a conversation falls under no such scope.
         condition = and_(condition, names[-1] != "")
-    return parts.where(condition)
+    return parts.where(condition, _is_counted(window.kind, entries.c))
+
+
+def _is_counted(kind: ScopeKind, columns: Any) -> ColumnElement[bool]:
+    """Whether a call counts for a scope of a kind."""
+    return true() if kind is ScopeKind.ORGANISATION else columns.tenant != ERASED
 
 
 def amount_of(unit: Unit) -> ColumnElement[int]:

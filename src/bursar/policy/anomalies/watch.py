@@ -46,6 +46,12 @@ class AnomalyWatch:
             self._subjects.keep(key, subject)
         subject.see(entry, self._factor)
 
+    def forget(self, tenant: str) -> None:
+        """Forget all of a tenant: what is usual of it is learned anew."""
+        self._subjects.drop(lambda key: key[0] == tenant)
+        self._told.drop(lambda key: key[0] == tenant)
+        self._told_of.drop(lambda told: told[0][0] == tenant)
+
     def judge(self, now_s: float) -> list[Anomaly]:
         """Return what somebody is to be told: to be asked for every few seconds."""
         if now_s - self._learned_s >= _LEARN_EVERY_S:
