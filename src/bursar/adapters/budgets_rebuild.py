@@ -1,11 +1,15 @@
 """Bringing budgets' counters to what the ledger says: at start, and to show or mend a drift.
 
-The ledger must be complete first: what dead processes left is recorded there before (`budget_journal`). While
-calls are under way, one whose entry is written and whose end is not yet told to the store shows as a drift
-for a moment; at rest there is none.
+The ledger must be complete first: what dead processes left is recorded there before (`budget_journal`).
+
+Calls may be under way meanwhile. A call's entry is written before the store is told of its end, and until
+then it holds something in each of its counters. So where a counter stands the same before the ledger is read
+and after, and holds nothing after, both have the same calls, and what they differ by is a true drift. Any
+other counter is left as it is, and said to be moving. One is mended only while it still stands as it was
+found: a call that ends from then on is in neither, and adds to what the counter is set to.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -34,11 +38,13 @@ class Drift(msgspec.Struct, frozen=True):
         counter: Which.
         level: How it stands in the store.
         settled: What it has settled by the ledger.
+        is_moving: Whether calls were under way on it, which may be all the difference.
     """
 
     counter: Counter
     level: Level
     settled: Settled
+    is_moving: bool = False
 
     @property
     def corrected(self) -> int:
@@ -105,13 +111,44 @@ async def find_drift(
     Raises:
         StoreFailed: Either could not be read.
     """
+    windows = tuple(windows)
     settled = dict.fromkeys(known, _NOTHING) | ledger.settled(windows)
-    levels = await store.read(list(settled), now_s)
-    return [
-        drift
-        for (counter, amounts), level in zip(settled.items(), levels, strict=True)
-        if (drift := Drift(counter, level, amounts)).corrected != level.settled
-    ]
+    found = _differing(settled, await store.read(list(settled), now_s))
+    # What has settled something and holds nothing may have settled it since the ledger was read.
+    before = {drift.counter: drift.level for drift in found if drift.level.settled and not drift.is_moving}
+    if not before:
+        return found
+    again = ledger.settled(window for window in windows if _holds_any(window, before))
+    settled = {counter: again.get(counter, _NOTHING) for counter in before}
+    second = _differing(settled, await store.read(list(before), now_s), before)
+    return [drift for drift in found if drift.counter not in before] + second
+
+
+def _differing(
+    settled: Mapping[Counter, Settled],
+    levels: Sequence[Level],
+    before: Mapping[Counter, Level] | None = None,
+) -> list[Drift]:
+    """Return the counters that differ from the ledger.
+
+    Args:
+        settled: What each has settled by the ledger.
+        levels: How they stand, in the same order, read after the ledger was.
+        before: How they stood before it was read, where that is known.
+    """
+    found: list[Drift] = []
+    for (counter, amounts), level in zip(settled.items(), levels, strict=True):
+        has_changed = before is not None and before[counter].settled != level.settled
+        drift = Drift(counter, level, amounts, is_moving=has_changed or level.held > 0)
+        if drift.corrected != level.settled:
+            found.append(drift)
+    return found
+
+
+def _holds_any(window: CountedWindow, counters: Iterable[Counter]) -> bool:
+    """Whether a window is that of any of the counters, whoever's these are."""
+    span = (window.unit, window.period, window.start_s, window.end_s)
+    return any(span == (each.unit, each.period, each.start_s, each.end_s) for each in counters)
 
 
 async def rebuild(
@@ -122,17 +159,27 @@ async def rebuild(
     *,
     known: Iterable[Counter] = (),
 ) -> Sequence[Drift]:
-    """Set counters to what the ledger says; see `find_drift`, whose result this returns."""
+    """Set counters that differ from the ledger to what it says; see `find_drift` and `mend_drifts`."""
     drifts = await find_drift(store, ledger, windows, now_s, known=known)
-    await mend_drifts(store, drifts, now_s)
-    return drifts
+    return await mend_drifts(store, drifts, now_s)
 
 
-async def mend_drifts(store: BudgetStore, drifts: Iterable[Drift], now_s: float) -> None:
-    """Set counters to what the ledger says; one that has changed since it was found to differ is left.
+async def mend_drifts(store: BudgetStore, drifts: Iterable[Drift], now_s: float) -> Sequence[Drift]:
+    """Set counters to what the ledger says, but for those that are moving.
+
+    Returns:
+        The same drifts; one whose counter has changed since it was found stays as it is, and is moving, too.
 
     Raises:
         StoreFailed: The store could not be asked.
     """
-    for drift in drifts:
-        await store.correct(drift.counter, drift.corrected, now_s, expected=drift.level.settled)
+    looked_at: list[Drift] = []
+    for each in drifts:
+        drift = each
+        if not drift.is_moving:
+            expected = drift.level.settled
+            found = await store.correct(drift.counter, drift.corrected, now_s, expected=expected)
+            if found.settled != expected:
+                drift = msgspec.structs.replace(drift, is_moving=True)
+        looked_at.append(drift)
+    return looked_at

@@ -40,8 +40,7 @@ def reconcile(
 ) -> None:
     """Compare the counters in Redis with the ledger, and mend them where asked.
 
-    Best at rest: a call whose entry is written and whose end Redis is not told yet shows as a drift for a
-    moment.
+    Best at rest: counters on which calls are under way are shown, and left as they are.
     """
     settings = read_settings(config, data_dir)
     from bursar.cli.budget_screen import drift_object, show_drifts
@@ -55,12 +54,12 @@ def reconcile(
         else:
             console().print(_IN_MEMORY)
         return
-    drifts = overview.drifts(mend=fix)
+    drifts = overview.drifts(mends=fix)
     if as_json:
         print_json(
             {
                 "store": "redis",
-                "fixed": fix and bool(drifts),
+                "fixed": fix and any(not drift.is_moving for drift in drifts),
                 "drifts": [drift_object(drift) for drift in drifts],
             }
         )

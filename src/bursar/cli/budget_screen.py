@@ -100,6 +100,7 @@ def drift_object(drift: "Drift") -> dict[str, Any]:
         "counter": exact(counter.unit, drift.level.settled),
         "ledger": exact(counter.unit, drift.settled.amount),
         "unknown_calls": drift.settled.unknown_calls,
+        "under_way": drift.is_moving,
     }
 
 
@@ -115,10 +116,18 @@ def show_drifts(screen: Console, drifts: Sequence["Drift"], *, fixed: bool) -> N
         Column("counter", is_number=True),
         Column("ledger", is_number=True),
     )
-    rows = [(_drift_cells(drift), None) for drift in drifts]
-    title = "Counters that differ from the ledger" + (", and are mended" if fixed else "")
+    rows = [(_drift_cells(drift), "dim" if drift.is_moving else None) for drift in drifts]
+    moving = sum(drift.is_moving for drift in drifts)
+    title = "Counters that differ from the ledger" + (", and are mended" if fixed and not moving else "")
     show_fitted(screen, title, columns, rows, left_out_first=("since",))
-    if not fixed:
+    if moving:
+        screen.print(
+            f"Calls are under way on {moving:,} of them (dim): that may be all the difference, and they are "
+            f"left as they are. Ask again when these have ended."
+        )
+    if fixed and 0 < moving < len(drifts):
+        screen.print(f"The other {len(drifts) - moving:,} are mended.")
+    if not fixed and moving < len(drifts):
         screen.print("bursar budget reconcile --fix sets them to what the ledger says.")
 
 

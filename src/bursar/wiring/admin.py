@@ -23,7 +23,7 @@ from bursar.adapters.ledger.sqlite import LedgerReader
 from bursar.domain.admin import AdminState
 from bursar.domain.budgets import Budget
 from bursar.domain.calendars import Calendar
-from bursar.domain.reservations import Counter, Level, Period, Unit
+from bursar.domain.reservations import Counter, Period, Unit
 from bursar.domain.scopes import ScopePattern
 from bursar.errors import StoreFailed
 from bursar.exchange.engine import Engine
@@ -141,13 +141,7 @@ class Counting:
         change = _Change(before, after, under_way)
         given = await asyncio.to_thread(_taken, self._ledger, windows, change)
         for counter, amount in given.items():
-            counted = (await self._level(counter)).settled
-            if change.since_s(counter) is not None:
-                settled = counted + amount
-            else:
-                # What other processes have counted already stays.
-                settled = max(amount, counted) if self._is_shared else amount
-            await self._store.correct(counter, settled, self._clock.now())
+            await self._give(counter, amount, is_more=change.since_s(counter) is not None)
         from_s = int(self._clock.now()) + 1
         if not self._is_shared:
             # A window may begin before the new budgets hold.
@@ -169,16 +163,26 @@ class Counting:
             for counter, amount in taken.items():
                 more = amount - addition.given.get(counter, 0)
                 if more > 0:
-                    level = await self._level(counter)
-                    await self._store.correct(counter, level.settled + more, self._clock.now())
+                    await self._give(counter, more, is_more=True)
             addition.given = taken
             addition.wait_s *= 2
             if addition.wait_s > _LAST_LOOK_S:
                 self._additions.remove(addition)
 
-    async def _level(self, counter: Counter) -> Level:
+    async def _give(self, counter: Counter, amount: int, *, is_more: bool) -> None:
+        """Bring a counter up to an amount, or by it where it is more than what is counted already.
+
+        Calls may settle there meanwhile: what they add stays.
+        """
         (level,) = await self._store.read([counter], self._clock.now())
-        return level
+        while True:
+            counted = level.settled
+            # What other processes have counted already stays.
+            least = max(amount, counted) if self._is_shared else amount
+            settled = counted + amount if is_more else least
+            level = await self._store.correct(counter, settled, self._clock.now(), expected=counted)
+            if level.settled == counted:
+                return
 
 
 def _taken(
@@ -330,10 +334,6 @@ class AdminWatch:
         self.engine.replace_budgets(after, from_s)
         return from_s
 
-    def _stop(self, counts: InForce) -> None:
-        self.engine.stops = frozenset(counts.stops)
-        for name in counts.ignored:
-            LOG.warning("the stored budget %s does not count: bursar.toml says the same", name)
     async def _forget(self, found: AdminState) -> None:
         """Forget the tenants that are being erased, once each time."""
         tenants = tenants_to_forget(found)
@@ -342,6 +342,10 @@ class AdminWatch:
                 await self.forget(tenant, keys_of(tenant, found, ()))
         self._forgotten = tenants
 
+    def _stop(self, counts: InForce) -> None:
+        self.engine.stops = frozenset(counts.stops)
+        for name in counts.ignored:
+            LOG.warning("the stored budget %s does not count: bursar.toml says the same", name)
 
     def _tell(self, failure: str) -> None:
         """Log a failure once, not every second."""

@@ -100,18 +100,18 @@ class Overview:
         ledger = self._ledger()
         return None if ledger is None else ledger.last_call(conversation.tenant, conversation.name)
 
-    def drifts(self, *, mend: bool) -> Sequence[Drift]:
+    def drifts(self, *, mends: bool) -> Sequence[Drift]:
         """Compare the counters in Redis with the ledger.
 
         Args:
-            mend: Whether they are set to what the ledger says.
+            mends: Whether they are set to what the ledger says, but for those that are moving.
 
         Returns:
             Those that differ, as they stood before.
         """
         url = self._storage.redis
         ledger = self._ledger()
-        return [] if url is None or ledger is None else asyncio.run(self._drifts(url, ledger, mend=mend))
+        return [] if url is None or ledger is None else asyncio.run(self._drifts(url, ledger, mends=mends))
 
     def _ledger(self) -> LedgerReader | None:
         """Open the ledger; None where no call was made yet."""
@@ -146,16 +146,14 @@ class Overview:
         async with AsyncExitStack() as resources:
             return await open_redis(self._storage, url, resources).read(counters, self._now_s)
 
-    async def _drifts(self, url: str, ledger: LedgerReader, *, mend: bool) -> Sequence[Drift]:
+    async def _drifts(self, url: str, ledger: LedgerReader, *, mends: bool) -> Sequence[Drift]:
         windows = open_windows(self.counts.budgets, self._now_s)
         known = [counter for _, _, counter in self._book.for_scopes(self._named(), self._now_s)]
         async with AsyncExitStack() as resources:
             store = open_redis(self._storage, url, resources)
             found = await find_drift(store, ledger, windows, self._now_s, known=known)
             drifts = [drift for drift in found if self._book.counts_in(drift.counter)]
-            if mend:
-                await mend_drifts(store, drifts, self._now_s)
-        return drifts
+            return await mend_drifts(store, drifts, self._now_s) if mends else drifts
 
     def _named(self) -> Iterable[Scope]:
         """Return the scopes that budgets name."""
