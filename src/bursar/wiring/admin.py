@@ -252,22 +252,22 @@ class AdminWatch:
         counting: Brings counters up.
         clock: The time.
         guard: Lets requests in by the keys that operators made.
+        forget: Forgets all of a tenant, of which it is told the ids of its keys, too; None where nothing is
+            remembered. It may fail as a store does.
     """
 
     engine: Engine
     store: AdminStore
-        forget: Forgets all of a tenant, of which it is told the ids of its keys, too; None where nothing is
-            remembered. It may fail as a store does.
     own: Sequence[Budget]
     counting: Counting
     clock: Clock
     guard: Guard = field(default_factory=Guard)
+    forget: Callable[[str, frozenset[str]], Awaitable[None]] | None = None
+    _forgotten: frozenset[str] = frozenset()
     _version: int = -1
     _failure: str = ""
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    forget: Callable[[str, frozenset[str]], Awaitable[None]] | None = None
-    _forgotten: frozenset[str] = frozenset()
     async def start(self) -> None:
         """Put in force what is set, before the first call and before counters are brought up.
 
@@ -302,11 +302,11 @@ class AdminWatch:
             self.guard.ring = ring.without_new(known)
             from_s = await self._change(BudgetBook(counts.budgets))
             self.guard.ring = ring.with_new_from(known, from_s)
+            await self._forget(found)
             self._version = found.version
 
     async def keep_looking(self) -> None:
         """Put in force what changes, for ever."""
-            await self._forget(found)
         while True:
             # By the wall's clock, however fast time runs for calls.
             await asyncio.sleep(_LOOK_EVERY_S)
