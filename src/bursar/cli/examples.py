@@ -62,12 +62,12 @@ _BY_COMMAND = {
         "bursar conversation resume c-1842 --tenant acme --limit-usd 2",
         "bursar conversation resume c-1842 --tenant acme --limit-turns 80",
     ),
+    "tenant erase": ("bursar tenant erase acme --dry-run", "bursar tenant erase acme --yes --json"),
     "prices show": (
         "bursar prices show",
         "bursar prices show claude-sonnet-4-6 gpt-6-astra",
         'bursar prices show "claude-*" --at 2026-03-01',
         "bursar prices show my-model --config bursar.toml --json",
-    "tenant erase": ("bursar tenant erase acme --dry-run", "bursar tenant erase acme --yes --json"),
     ),
     "config check": (
         "bursar config check --config bursar.toml",

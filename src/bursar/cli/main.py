@@ -19,8 +19,8 @@ from bursar.cli.replay import replay
 from bursar.cli.report import report
 from bursar.cli.serve import serve
 from bursar.cli.stop import resume, stop
-from bursar.errors import BursarError, CallerMistake, StoreFailed
 from bursar.cli.tenant import tenant_app
+from bursar.errors import BursarError, CallerMistake, StoreFailed
 
 app = typer.Typer(
     name="bursar",
@@ -41,8 +41,8 @@ app.add_typer(key_app, name="key")
 app.command(epilog=examples("stop"))(stop)
 app.command(epilog=examples("resume"))(resume)
 app.add_typer(conversation_app, name="conversation")
-app.command(epilog=examples("demo"))(demo)
 app.add_typer(tenant_app, name="tenant")
+app.command(epilog=examples("demo"))(demo)
 app.add_typer(prices_app, name="prices")
 app.add_typer(config_app, name="config")
 app.command(epilog=examples("double"))(double)

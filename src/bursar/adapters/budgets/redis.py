@@ -163,6 +163,7 @@ class RedisBudgets:
             [self._now_ms(now_s), amount, *_lifetime(counter), _or_none(expected)],
         )
         return levels(texts(reply), 1)[0]
+
     async def forget(
         self, belongs: Callable[[str], bool], known: Collection[str], *, is_dry_run: bool = False
     ) -> tuple[int, int]:
@@ -203,7 +204,6 @@ class RedisBudgets:
                     yield key.decode()
         except (RedisError, OSError, TimeoutError) as error:
             raise store_failed(error) from error
-
 
     async def _hold(
         self, how: str, reservation: Reservation, throttles: Sequence[Throttle], now_s: float
