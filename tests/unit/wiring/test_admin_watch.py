@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.domain.admin import AdminState, ItemKind
 from bursar.domain.budgets import Budget
-from bursar.domain.reservations import Counter, Demand, Reservation
+from bursar.domain.reservations import Counter, Demand, Level, Reservation
 from bursar.domain.scopes import read_pattern, read_scope
 from bursar.errors import StoreFailed
 from bursar.policy.budgets.book import BudgetBook
@@ -37,13 +37,15 @@ def budget(scope: str, limit_usd: str = "1", window: str = "day", **more: Any) -
 class Desk:
     """A watch, and all that it looks at."""
 
-    def __init__(self, directory: Path, *own: Budget, is_shared: bool = False) -> None:
+    def __init__(
+        self, directory: Path, *own: Budget, is_shared: bool = False, store: MemoryBudgets | None = None
+    ) -> None:
         self.clock = ManualClock()
         self.clock.time_s = T0_S + 0.5
         self.engine = make_engine()
         self.ledger = SqliteLedger.open(directory)
         self.admin = SqliteAdmin.open(directory)
-        self.store = MemoryBudgets()
+        self.store = store or MemoryBudgets()
         counting = Counting(self.store, self.ledger, self.clock, is_shared=is_shared)
         self.watch = AdminWatch(self.engine, self.admin, own, counting, self.clock)
 
@@ -103,7 +105,7 @@ async def test_a_limit_that_is_removed_and_set_again_counts_every_call_once(desk
     desk.admin.put(item)
     await desk.watch.start()
     counter = desk.counter(limited, "tenant:acme")
-    held = Reservation("old", "acme/c1", (Demand(counter, COST_NUSD),))
+    held = Reservation("old", "acme/c1", (Demand(counter),), (COST_NUSD,))
     await desk.store.reserve(held, desk.clock.now())
     desk.admin.remove(item.kind, item.name, "test", T0_S)
     await desk.watch.look()
@@ -160,6 +162,39 @@ async def test_what_others_have_counted_in_a_shared_store_stays(tmp_path: Path) 
         desk.admin.put(budget_item(limited, ACT))
         await desk.watch.look()
         assert await desk.settled(limited) == 2 * COST_NUSD
+
+
+class BusyBudgets(MemoryBudgets):
+    """Another process counts something right after counters were first read."""
+
+    others: tuple[Counter, int] | None = None
+
+    async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
+        levels = await super().read(counters, now_s)
+        if self.others is not None and self.others[0] in counters:
+            counter, amount = self.others
+            self.others = None
+            await self.correct(counter, amount, now_s)
+        return levels
+
+
+@pytest.mark.parametrize(("others_count", "stands_at"), [(3, 3), (0, 1)])
+async def test_what_others_count_while_a_limit_is_taken_up_stays(
+    tmp_path: Path, others_count: int, stands_at: int
+) -> None:
+    store = BusyBudgets()
+    desk = Desk(tmp_path, is_shared=True, store=store)
+    with closing(desk.ledger):
+        await desk.watch.start()
+        await desk.ledger.record(entry("a"))
+        limited = budget("tenant:acme")
+        # Of all counters that are brought up, in whatever order, this one changes between its being read
+        # and being set.
+        store.others = (desk.counter(limited, "tenant:acme"), others_count * COST_NUSD)
+        desk.admin.put(budget_item(limited, ACT))
+        await desk.watch.look()
+        assert store.others is None
+        assert await desk.settled(limited) == stands_at * COST_NUSD
 
 
 async def test_stops_count_at_once(desk: Desk) -> None:
