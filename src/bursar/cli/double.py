@@ -26,6 +26,12 @@ def double(
     tools: Annotated[
         Path | None, typer.Option(help="JSON of the tools that the transcripts may call.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="JSONL of items with their right answers: id, text, answer.")
+    ] = None,
+    label_fault_rate: Annotated[
+        float, typer.Option(help="Share of them answered wrongly where several are asked.", min=0, max=1)
+    ] = 0,
     latency_ms: Annotated[float, typer.Option(help="Time before anything happens to a call.", min=0)] = 0,
     ttft_ms: Annotated[float, typer.Option(help="Time from there to the first token.", min=0)] = 0,
     tokens_per_s: Annotated[float, typer.Option(help="Pace of the output; 0: all at once.", min=0)] = 0,
@@ -59,7 +65,7 @@ def double(
     """
     # The server and the data are imported here: `bursar --help` should not wait for them.
     from bursar.cli.server import listen, run_server
-    from bursar.wiring.double import build_double_app
+    from bursar.wiring.double import Recordings, build_double_app
 
     options = DoubleOptions(
         latency_s=latency_ms / 1000,
@@ -72,9 +78,8 @@ def double(
         seed=seed,
     )
     listener = listen(host, port)
-    application = build_double_app(
-        options, transcripts=(*(transcripts or ()), *(files or ())), tools=tools, time_scale=time_scale
-    )
+    recordings = Recordings((*(transcripts or ()), *(files or ())), tools, labels, label_fault_rate)
+    application = build_double_app(options, recordings, time_scale=time_scale)
     # A connection that is cut on purpose is an error to the server, and none to us.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     # From here on connections wait in line, so whoever reads the announcement can connect.

@@ -10,6 +10,11 @@ _BY_COMMAND = {
         "bursar double --port 4010 --latency-ms 50 --tokens-per-s 80",
         "bursar double --transcripts talks.jsonl --tools tools.json --error-rate 0.05",
     ),
+    "batch run": (
+        "bursar batch run tickets.jsonl --instruction triage.txt --schema triage.json",
+        "bursar batch run tickets.jsonl --instruction triage.txt --schema triage.json --via provider "
+        "--upstream https://api.anthropic.com",
+    ),
     "demo": ("bursar demo", "bursar demo --transcripts talks.jsonl --tools tools.json"),
     "replay": (
         "bursar replay talks.jsonl --tools tools.json --bound",

@@ -6,6 +6,7 @@ import typer
 
 from bursar.cli.alert import alert_app
 from bursar.cli.anomaly import anomaly_app
+from bursar.cli.batch import batch_app
 from bursar.cli.budget import budget_app
 from bursar.cli.config import config_app
 from bursar.cli.conversation import conversation_app
@@ -41,6 +42,7 @@ app.add_typer(key_app, name="key")
 app.command(epilog=examples("stop"))(stop)
 app.command(epilog=examples("resume"))(resume)
 app.add_typer(conversation_app, name="conversation")
+app.add_typer(batch_app, name="batch")
 app.add_typer(tenant_app, name="tenant")
 app.command(epilog=examples("demo"))(demo)
 app.add_typer(prices_app, name="prices")

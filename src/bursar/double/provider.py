@@ -20,6 +20,7 @@ from bursar.double.bill import Bill, BillRow
 from bursar.double.calls import Charge, DoubleAnswer, DoubleCall, DoubleOptions, Event
 from bursar.double.draws import Draw, Draws
 from bursar.double.faces import Ask, Face, Reply
+from bursar.double.labels import LabelBook
 from bursar.double.listing import list_models
 from bursar.double.models import ModelCatalogue, ModelLimits
 from bursar.double.openai.face import OpenAIFace
@@ -52,6 +53,7 @@ class Provisions:
         models: Which are served, within which limits.
         tokenizer: Counts by o200k.
         transcripts: Recorded answers.
+        labels: Right answers to items.
     """
 
     prices: PriceBook
@@ -60,6 +62,7 @@ class Provisions:
     models: ModelCatalogue
     tokenizer: Tokenizer
     transcripts: TranscriptBook = field(default_factory=TranscriptBook)
+    labels: LabelBook = field(default_factory=LabelBook)
 
 
 @dataclass(slots=True)
@@ -91,7 +94,7 @@ class ProviderDouble:
         self._has = provisions
         self._options = options or DoubleOptions()
         self._counter = PromptCounter(provisions.tokenizer, provisions.ratios, self._options.token_skew)
-        self._speaker = Speaker(provisions.transcripts, self._counter, self._options.seed)
+        self._speaker = Speaker(provisions.transcripts, provisions.labels, self._counter, self._options.seed)
         self._cache = ProviderCache()
         self.reset()
 

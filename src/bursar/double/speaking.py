@@ -7,6 +7,7 @@ from bursar.domain.prompt import digest
 from bursar.double.draws import Draw
 from bursar.double.faces import Ask
 from bursar.double.invention import invent, summarise_reasoning
+from bursar.double.labels import LabelBook
 from bursar.double.prompts import PromptCounter
 from bursar.double.speech import Counted, Ending, Speech
 from bursar.double.transcripts import TranscriptBook
@@ -36,12 +37,16 @@ class Speaker:
 
     Args:
         transcripts: Recorded answers.
+        labels: Right answers to items.
         counter: Counts them.
         seed: What invented answers depend on, beside the prompt.
     """
 
-    def __init__(self, transcripts: TranscriptBook, counter: PromptCounter, seed: int) -> None:
+    def __init__(
+        self, transcripts: TranscriptBook, labels: LabelBook, counter: PromptCounter, seed: int
+    ) -> None:
         self._transcripts = transcripts
+        self._labels = labels
         self._counter = counter
         self._seed = str(seed).encode()
 
@@ -61,7 +66,8 @@ class Speaker:
         recorded = self._transcripts.find(conversation, turn, ask) if conversation else None
         if recorded is not None and recorded.counted is not None:
             return _as_counted(recorded, recorded.counted, ask.choices, name)
-        speech = (recorded or invent(ask, name, call_id)).stopped_at(ask.stop_sequences)
+        known = recorded or self._labels.find(ask, Draw(name))
+        speech = (known or invent(ask, name, call_id)).stopped_at(ask.stop_sequences)
         calls = [f"{call.name} {call.arguments}" for call in speech.calls]
         text_tokens, call_tokens = self._counter.answer_tokens(ask.model, speech.text, calls)
         said = max(1, text_tokens + call_tokens)

@@ -19,7 +19,15 @@ from bursar.gateway import keys as key_pages
 from bursar.gateway import results
 from bursar.gateway.auth import BUDGETS, OPERATING, RESULTS, Door, Guard, door_to
 from bursar.gateway.budgets import CONVERSATIONS, BudgetPages
-from bursar.gateway.connection import BodyLate, BodyTooLarge, ClientLeft, Connection, Receive, Send
+from bursar.gateway.connection import (
+    BodyLate,
+    BodyTooLarge,
+    ClientLeft,
+    Connection,
+    Receive,
+    Send,
+    Staying,
+)
 from bursar.gateway.health import Health
 from bursar.gateway.hosts import Hosts
 from bursar.gateway.keys import KeyPages
@@ -35,6 +43,10 @@ LOG = logging.getLogger("bursar.gateway")
 # What lies below is answered here; nothing of it reaches a provider.
 _OWN = "/v1/bursar/"
 _HEALTH = "/health/"
+
+# With "finish", a call is seen through although its client leaves: who asks the same again finds its answer
+# in the response cache, and nothing is paid twice.
+_ON_LEAVE = "x-bursar-on-leave"
 
 # How long shutdown waits for calls that were cancelled: they only have to be recorded yet.
 _LAST_CALLS_S = 10.0
@@ -290,7 +302,8 @@ class Gateway:
         await self._exchange(arrival, connection)
 
     async def _exchange(self, arrival: Arrival, connection: Connection) -> None:
-        driver = CallDriver(self._world, connection)
+        client = Staying(connection) if arrival.headers.get(_ON_LEAVE) == "finish" else connection
+        driver = CallDriver(self._world, client)
         self._under_way += 1
         try:
             reply = await driver.run(live(self._engine, arrival))

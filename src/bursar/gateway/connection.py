@@ -140,3 +140,26 @@ class Connection:
         """Return once the client has closed the connection."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+class Staying:
+    """The client of a call that is to be seen through, whether anybody waits for it or not.
+
+    Args:
+        connection: The client's connection.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the head of a response."""
+        await self._connection.start(status, headers)
+
+    async def write(self, data: bytes) -> None:
+        """Send body bytes; returns at once if the client has left."""
+        await self._connection.write(data)
+
+    async def left(self) -> None:
+        """Never return: that the client leaves changes nothing."""
+        await asyncio.Event().wait()

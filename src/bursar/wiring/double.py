@@ -1,6 +1,7 @@
 """Builds the provider double."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,12 +14,15 @@ from bursar.adapters.price_data import load_price_book
 from bursar.adapters.tokenizer import SplintrTokenizer
 from bursar.double.app import DoubleApp
 from bursar.double.calls import DoubleOptions
+from bursar.double.labels import LabelBook
 from bursar.double.provider import ProviderDouble, Provisions
 from bursar.double.transcripts import TranscriptBook
 from bursar.errors import BadLine, BadRequest, BadSetting
 
 
-def build_double(options: DoubleOptions, transcripts: TranscriptBook | None = None) -> ProviderDouble:
+def build_double(
+    options: DoubleOptions, transcripts: TranscriptBook | None = None, labels: LabelBook | None = None
+) -> ProviderDouble:
     """Build a provider double on the package's own data."""
     return ProviderDouble(
         Provisions(
@@ -28,28 +32,46 @@ def build_double(options: DoubleOptions, transcripts: TranscriptBook | None = No
             models=load_model_limits(),
             tokenizer=SplintrTokenizer(),
             transcripts=transcripts or TranscriptBook(),
+            labels=labels or LabelBook(),
         ),
         options,
     )
 
 
-def build_double_app(
-    options: DoubleOptions, *, transcripts: Sequence[Path], tools: Path | None, time_scale: float
-) -> DoubleApp:
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """What a double answers from.
+
+    Attributes:
+        transcripts: Files of recorded conversations.
+        tools: File with the tools that those conversations' agents have; None to take any.
+        labels: File of items with their right answers; None for none.
+        label_fault_rate: Share of those items that are answered wrongly where several are asked at once.
+    """
+
+    transcripts: Sequence[Path] = ()
+    tools: Path | None = None
+    labels: Path | None = None
+    label_fault_rate: float = 0.0
+
+
+def build_double_app(options: DoubleOptions, recordings: Recordings, *, time_scale: float) -> DoubleApp:
     """Build the ASGI application that serves a double.
 
     Args:
         options: How the provider behaves.
-        transcripts: Files of recorded conversations.
-        tools: File with the tools that those conversations' agents have; None to take any.
+        recordings: What it answers from.
         time_scale: How many seconds pass for its caches in one of the wall's.
 
     Raises:
         BadSetting: A file cannot be read.
         BadLine: A line of it cannot.
     """
-    book = read_transcripts(transcripts, tools)
-    return DoubleApp(build_double(options, book), WallClock(time_scale))
+    transcripts = read_transcripts(recordings.transcripts, recordings.tools)
+    labels = LabelBook(recordings.label_fault_rate)
+    if recordings.labels is not None:
+        _read_each(recordings.labels, "--labels", labels.add)
+    return DoubleApp(build_double(options, transcripts, labels), WallClock(time_scale))
 
 
 def read_transcripts(files: Sequence[Path], tools: Path | None) -> TranscriptBook:
@@ -65,20 +87,25 @@ def read_transcripts(files: Sequence[Path], tools: Path | None) -> TranscriptBoo
     """
     book = TranscriptBook(_tool_names(tools) if tools is not None else None)
     for path in files:
-        for number, line in enumerate(_read_bytes(path, "--transcripts").splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                transcript = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise BadLine(f"is no JSON: {error}", file=str(path), line=number) from None
-            if not isinstance(transcript, dict):
-                raise BadLine("is no JSON object", file=str(path), line=number)
-            try:
-                book.add(cast("dict[str, Any]", transcript))
-            except BadRequest as error:
-                raise BadLine(str(error), file=str(path), line=number) from None
+        _read_each(path, "--transcripts", book.add)
     return book
+
+
+def _read_each(path: Path, place: str, take: Callable[[Mapping[str, Any]], None]) -> None:
+    """Give every line of a file, a JSON object, to whoever takes it."""
+    for number, line in enumerate(_read_bytes(path, place).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            found = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise BadLine(f"is no JSON: {error}", file=str(path), line=number) from None
+        if not isinstance(found, dict):
+            raise BadLine("is no JSON object", file=str(path), line=number)
+        try:
+            take(cast("dict[str, Any]", found))
+        except BadRequest as error:
+            raise BadLine(str(error), file=str(path), line=number) from None
 
 
 def _tool_names(path: Path) -> frozenset[str]:

@@ -1,0 +1,1 @@
+"""What a batch touches outside: its journal, its files, and whoever answers its calls."""

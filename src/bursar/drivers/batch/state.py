@@ -1,0 +1,76 @@
+"""A batch while it runs: its work, its journal, its money, and who watches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bursar.errors import BursarError
+from bursar.policy.batch.judging import Judge
+from bursar.policy.batch.prompt import Assignment
+from bursar.policy.batch.records import Head, Record, take_record, take_records
+from bursar.policy.batch.tally import Tally
+from bursar.policy.batch.work import Work
+
+
+class BatchStopped(BursarError):
+    """A batch could not go on; what it has is kept, and the same command goes on later."""
+
+
+class Journal(Protocol):
+    """Where a batch's records are kept."""
+
+    @property
+    def head(self) -> Head:
+        """The first record."""
+        ...
+
+    @property
+    def records(self) -> list[Record]:
+        """The others that were there when it was opened."""
+        ...
+
+    def append(self, record: Record) -> None:
+        """Keep a record; it is kept when this returns."""
+        ...
+
+
+def _unwatched(state: "BatchState") -> None:
+    del state
+
+
+@dataclass(slots=True)
+class BatchState:
+    """A batch while it runs.
+
+    Attributes:
+        assignment: What is asked.
+        work: What is still to be done.
+        journal: Where it is written down.
+        judge: Reads answers.
+        watch: Told after every change.
+        tally: What it has cost.
+        resumed_calls: Calls that were answered before this run.
+        is_stopping: Whether no further call is to be made.
+        job_note: What a provider's job is doing; empty without one.
+    """
+
+    assignment: Assignment
+    work: Work
+    journal: Journal
+    judge: Judge
+    watch: Callable[["BatchState"], None] = _unwatched
+    tally: Tally = field(default_factory=Tally)
+    resumed_calls: int = 0
+    is_stopping: bool = False
+    job_note: str = ""
+
+    def __post_init__(self) -> None:
+        """Play the journal."""
+        take_records(self.journal.records, self.work, self.tally)
+        self.resumed_calls = self.tally.calls
+
+    def write(self, record: Record) -> None:
+        """Journal a record, then take it in. A call that was packed has begun already."""
+        self.journal.append(record)
+        take_record(record, self.work, self.tally)
+        self.watch(self)
