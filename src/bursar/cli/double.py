@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bursar.double.batches.jobs import JobOptions
 from bursar.double.calls import DoubleOptions
 
 _BACKLOG = 2048
@@ -48,6 +49,10 @@ def double(
     token_skew: Annotated[
         float, typer.Option(help="The provider's token counts over Bursar's estimate.", min=0.1, max=10)
     ] = 1,
+    batch_s: Annotated[float, typer.Option(help="How long a job of the batch APIs takes.", min=0)] = 5,
+    batch_late_rate: Annotated[
+        float, typer.Option(help="Share of a job's requests that expire unanswered.", min=0, max=1)
+    ] = 0,
     time_scale: Annotated[
         float, typer.Option(help="Seconds that pass for its caches in one of the wall's.", min=0.001)
     ] = 1,
@@ -65,7 +70,7 @@ def double(
     """
     # The server and the data are imported here: `bursar --help` should not wait for them.
     from bursar.cli.server import listen, run_server
-    from bursar.wiring.double import Recordings, build_double_app
+    from bursar.wiring.double import Course, build_double_app
 
     options = DoubleOptions(
         latency_s=latency_ms / 1000,
@@ -78,8 +83,14 @@ def double(
         seed=seed,
     )
     listener = listen(host, port)
-    recordings = Recordings((*(transcripts or ()), *(files or ())), tools, labels, label_fault_rate)
-    application = build_double_app(options, recordings, time_scale=time_scale)
+    course = Course(
+        transcripts=(*(transcripts or ()), *(files or ())),
+        tools=tools,
+        labels=labels,
+        label_fault_rate=label_fault_rate,
+        jobs=JobOptions(duration_s=batch_s, late_rate=batch_late_rate),
+    )
+    application = build_double_app(options, course, time_scale=time_scale)
     # A connection that is cut on purpose is an error to the server, and none to us.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     # From here on connections wait in line, so whoever reads the announcement can connect.

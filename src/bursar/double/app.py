@@ -10,6 +10,8 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from bursar.double.batches.desk import BatchDesk
+from bursar.double.batches.pages import Visit
 from bursar.double.calls import DoubleAnswer, DoubleCall
 from bursar.double.provider import COUNT_PATH, FACES, ProviderDouble
 from bursar.ports import Clock
@@ -32,11 +34,13 @@ class DoubleApp:
     Args:
         provider: The double.
         clock: Its time.
+        batches: Its batch APIs; None where there are none.
     """
 
-    def __init__(self, provider: ProviderDouble, clock: Clock) -> None:
+    def __init__(self, provider: ProviderDouble, clock: Clock, batches: BatchDesk | None = None) -> None:
         self._provider = provider
         self._clock = clock
+        self._batches = batches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -47,6 +51,8 @@ class DoubleApp:
         try:
             if method == "POST" and (path in FACES or path == COUNT_PATH):
                 await self._call(DoubleCall(path, headers, b""), receive, send)
+            elif self._batches is not None and self._batches.serves(path):
+                await self._batch(self._batches, scope, headers, receive, send)
             else:
                 status, body = self._own_route(method, path, scope["query_string"], headers)
                 await _send_whole(send, status, {"content-type": "application/json"}, body)
@@ -76,17 +82,38 @@ class DoubleApp:
         else:
             await _Delivery(self._provider, self._clock, answer, receive, send).run()
 
+    async def _batch(
+        self, batches: BatchDesk, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        method, path = scope["method"], scope["path"]
+        body = await _read_body(DoubleCall(path, headers, b""), receive, batches.body_bytes_max)
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        first = {name: values[0] for name, values in query.items()}
+        try:
+            page = batches.answer(Visit(method, path, first, headers, body or b"", self._clock.now()))
+        except Exception:  # noqa: BLE001 - the outermost boundary: a client gets an error, never a stack trace
+            await _send_whole(send, 500, _JSON, _OWN_FAULT)
+            return
+        if page is None:
+            await _send_whole(send, 404, _JSON, _not_found(f"{method} {path}"))
+        else:
+            await _send_whole(send, page.status, page.headers, page.body)
+
     def _own_route(
         self, method: str, path: str, query: bytes, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
         if (method, path) in _HEALTH:
             return 200, b'{"status":"ok"}'
         if (method, path) == ("GET", "/bill"):
+            if self._batches is not None:
+                self._batches.advance(self._clock.now())
             by = parse_qs(query.decode("latin-1")).get("by", [""])[0]
             bill = self._provider.bill
             return 200, orjson.dumps(bill.by_call() if by == "call" else bill.summary())
         if (method, path) == ("POST", "/reset"):
             self._provider.reset()
+            if self._batches is not None:
+                self._batches.reset()
             return 200, b'{"status":"reset"}'
         if (method, path) == ("GET", "/v1/models"):
             answer = self._provider.list_models(headers)
@@ -94,6 +121,7 @@ class DoubleApp:
         return 404, _not_found(f"{method} {path}")
 
 
+_JSON = {"content-type": "application/json"}
 _HEALTH = {("GET", "/health/live"), ("GET", "/health/ready")}
 _OWN_FAULT = orjson.dumps(
     {"type": "error", "error": {"type": "api_error", "message": "The double itself failed on this request."}}
@@ -190,10 +218,10 @@ class _Delivery:
         return self._watch
 
 
-async def _read_body(head: DoubleCall, receive: Receive) -> bytes | None:
+async def _read_body(head: DoubleCall, receive: Receive, bytes_max: int = _BODY_BYTES_MAX) -> bytes | None:
     """Return the body, or None where it is beyond the limit."""
     stated = head.headers.get("content-length", "")
-    if stated.isdigit() and int(stated) > _BODY_BYTES_MAX:
+    if stated.isdigit() and int(stated) > bytes_max:
         return None
     chunks: list[bytes] = []
     length = 0
@@ -203,7 +231,7 @@ async def _read_body(head: DoubleCall, receive: Receive) -> bytes | None:
             raise _Left
         chunk: bytes = message.get("body", b"")
         length += len(chunk)
-        if length > _BODY_BYTES_MAX:
+        if length > bytes_max:
             return None
         chunks.append(chunk)
         if not message.get("more_body", False):

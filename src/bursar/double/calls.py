@@ -15,11 +15,13 @@ class DoubleCall:
         path: Below the host, such as `/v1/messages`.
         headers: Names in lower case.
         body: As it came.
+        tier: What it is billed under where the way in which it came says so; empty for what it asks for.
     """
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,8 @@ class ProviderDouble:
         body = _body(hearing)
         limits = self._limits(hearing, body)
         ask = face.check(body, limits, hearing.call.headers)
+        if hearing.call.tier:
+            ask = replace(ask, terms=structs.replace(ask.terms, tier=hearing.call.tier))
         hearing.conversation = hearing.conversation or ask.conversation
         rules = self._has.rules.rules(ask.model, hearing.now_s)
         scope = routing_scope(f"{face.dialect}\0{credential}\0{ask.model}".encode(), ask.cache_key)

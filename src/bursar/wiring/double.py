@@ -1,18 +1,21 @@
 """Builds the provider double."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
+from bursar.adapters.batch_limits import load_batch_limits
 from bursar.adapters.clock import WallClock
 from bursar.adapters.model_data import load_cache_rules, load_token_ratios
 from bursar.adapters.model_limits import load_model_limits
 from bursar.adapters.price_data import load_price_book
 from bursar.adapters.tokenizer import SplintrTokenizer
 from bursar.double.app import DoubleApp
+from bursar.double.batches.desk import BatchDesk
+from bursar.double.batches.jobs import JobOptions
 from bursar.double.calls import DoubleOptions
 from bursar.double.labels import LabelBook
 from bursar.double.provider import ProviderDouble, Provisions
@@ -39,39 +42,42 @@ def build_double(
 
 
 @dataclass(frozen=True, slots=True)
-class Recordings:
-    """What a double answers from.
+class Course:
+    """What a double answers from, and how its jobs go.
 
     Attributes:
         transcripts: Files of recorded conversations.
         tools: File with the tools that those conversations' agents have; None to take any.
         labels: File of items with their right answers; None for none.
         label_fault_rate: Share of those items that are answered wrongly where several are asked at once.
+        jobs: How jobs of the batch APIs go.
     """
 
     transcripts: Sequence[Path] = ()
     tools: Path | None = None
     labels: Path | None = None
     label_fault_rate: float = 0.0
+    jobs: JobOptions = field(default_factory=JobOptions)
 
 
-def build_double_app(options: DoubleOptions, recordings: Recordings, *, time_scale: float) -> DoubleApp:
+def build_double_app(options: DoubleOptions, course: Course, *, time_scale: float) -> DoubleApp:
     """Build the ASGI application that serves a double.
 
     Args:
         options: How the provider behaves.
-        recordings: What it answers from.
+        course: What it answers from, and how its jobs go.
         time_scale: How many seconds pass for its caches in one of the wall's.
 
     Raises:
         BadSetting: A file cannot be read.
         BadLine: A line of it cannot.
     """
-    transcripts = read_transcripts(recordings.transcripts, recordings.tools)
-    labels = LabelBook(recordings.label_fault_rate)
-    if recordings.labels is not None:
-        _read_each(recordings.labels, "--labels", labels.add)
-    return DoubleApp(build_double(options, transcripts, labels), WallClock(time_scale))
+    transcripts = read_transcripts(course.transcripts, course.tools)
+    labels = LabelBook(course.label_fault_rate)
+    if course.labels is not None:
+        _read_each(course.labels, "--labels", labels.add)
+    provider = build_double(options, transcripts, labels)
+    return DoubleApp(provider, WallClock(time_scale), BatchDesk(provider, course.jobs, load_batch_limits()))
 
 
 def read_transcripts(files: Sequence[Path], tools: Path | None) -> TranscriptBook:

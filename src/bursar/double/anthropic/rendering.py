@@ -113,7 +113,7 @@ def _usage(reply: Reply) -> JsonObject:
             "ephemeral_1h_input_tokens": used.cache_write_1h,
         },
         "output_tokens": used.output_tokens,
-        "service_tier": "standard",
+        "service_tier": "batch" if reply.ask.terms.tier == "batch" else "standard",
     }
     if used.reasoning:
         usage["output_tokens_details"] = {"thinking_tokens": used.reasoning}

@@ -18,7 +18,7 @@ _FINISH_REASONS = {
     Ending.STOP_SEQUENCE: "stop",
     Ending.LIMIT: "length",
 }
-_TIER_NAMES = {"standard": "default"}
+_TIER_NAMES = {"standard": "default", "batch": "default"}
 _DONE = b"data: [DONE]\n\n"
 
 
