@@ -38,10 +38,8 @@ def reservation(number: int, *, has_ladder: bool) -> Reservation:
         Counter(f"tenant:{tenant}", Unit.REQUESTS, Period.MINUTE, NOW_S, NOW_S + 60),
     )
     new_limit = 10**17 if has_ladder else None
-    demands = tuple(
-        Demand(one, amount, 10**18, new_limit) for one, amount in zip(counters, (5, 5, 5, 5, 1), strict=True)
-    )
-    return Reservation(f"{number:032x}", conversation, demands)
+    demands = tuple(Demand(one, 10**18, new_limit) for one in counters)
+    return Reservation(f"{number:032x}", conversation, demands, (5, 5, 5, 5, 1))
 
 
 async def hold_and_settle(store: BudgetStore, calls: Sequence[Reservation], concurrency: int) -> None:

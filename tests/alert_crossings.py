@@ -27,7 +27,7 @@ def counter(scope: str = "tenant:acme", hour: int = 0, unit: Unit = Unit.TURNS) 
 
 def settle(watch: CrossingWatch, amount: int, after: int, of: Counter | None = None) -> list[Crossing]:
     """Let a call settle an amount, and return what it crossed."""
-    reservation = Reservation("op", "one", (Demand(of or counter(), amount),))
+    reservation = Reservation("op", "one", (Demand(of or counter()),), (amount,))
     watch.look(reservation, [amount], [Level(after, 0)])
     return watch.take()
 

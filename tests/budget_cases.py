@@ -21,16 +21,25 @@ HOUR = Counter("tenant:acme", Unit.REQUESTS, Period.HOUR, _HOUR_S, _HOUR_S + HOU
 HOUR_BEFORE = Counter("tenant:acme", Unit.REQUESTS, Period.HOUR, _HOUR_S - HOUR_S, _HOUR_S)
 
 
-def demand(counter: Counter, amount: int, limit: int | None = None, new_limit: int | None = None) -> Demand:
+Ask = tuple[Demand, int]
+"""What is asked of a counter, and how much."""
+
+
+def demand(counter: Counter, amount: int, limit: int | None = None, new_limit: int | None = None) -> Ask:
     """Ask so much of a counter."""
-    return Demand(counter, amount, limit, new_limit)
+    return Demand(counter, limit, new_limit), amount
 
 
 def reservation(
-    name: str, *demands: Demand, conversation: str = "one", throttles: tuple[Throttle, ...] = ()
+    name: str,
+    *asks: Ask,
+    conversation: str = "one",
+    throttles: tuple[Throttle, ...] = (),
+    ttl_s: int = 120,
 ) -> Reservation:
-    """Ask all that at once, to be held for two minutes."""
-    return Reservation(name, conversation, demands, throttles)
+    """Ask all that at once."""
+    demands, amounts = tuple(one for one, _ in asks), tuple(amount for _, amount in asks)
+    return Reservation(name, conversation, demands, amounts, throttles, ttl_s)
 
 
 async def sweep(store: BudgetStore, now_s: float, most: int = 256) -> Sequence[Reservation]:

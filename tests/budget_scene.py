@@ -228,20 +228,20 @@ class Purse:
             if held is None or (entry.status is Status.REFUSED and not entry.attempts):
                 assert entry.cost_nusd == 0
                 continue
-            for demand in held.demands:
-                sums[demand.counter] += _taken(entry, demand)
+            for demand, amount in zip(held.demands, held.amounts, strict=True):
+                sums[demand.counter] += _taken(entry, demand.counter.unit, amount)
         return sums
 
 
-def _taken(entry: Entry, demand: Demand) -> int:
-    match demand.counter.unit:
+def _taken(entry: Entry, unit: Unit, held: int) -> int:
+    match unit:
         case Unit.NUSD:
-            return demand.amount if entry.cost_nusd is None else entry.cost_nusd
+            return held if entry.cost_nusd is None else entry.cost_nusd
         case Unit.TOKENS if entry.usage is not None:
             return sum(entry.usage.tokens().values())
         case Unit.TOKENS:
             # A provider that refused took nothing.
-            return 0 if entry.cost_nusd == 0 and entry.attempts else demand.amount
+            return 0 if entry.cost_nusd == 0 and entry.attempts else held
         case Unit.TURNS:
             return int(entry.status is Status.OK or PRESUMED in entry.faults)
         case Unit.REQUESTS:

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from budget_cases import DAY, HOUR, HOUR_BEFORE, MONTH, NOW_S, OPEN, TOTAL, sweep
+from budget_cases import DAY, HOUR, HOUR_BEFORE, MONTH, NOW_S, OPEN, TOTAL, Ask, sweep
+from budget_cases import demand as ask_of
+from budget_cases import reservation as ask_all
 from bursar.adapters.budgets.connection import RedisOptions
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.budgets.redis import RedisBudgets
@@ -49,7 +51,7 @@ conversations = st.sampled_from(["one", "two", "three", "four"])
 
 
 @st.composite
-def demands(draw: st.DrawFn) -> tuple[Demand, ...]:
+def asks_of_counters(draw: st.DrawFn) -> tuple[Ask, ...]:
     # Much falls on one counter with one limit, so that runs get to where conversations and throttles differ.
     usual = [one for one in (MONTH, MINUTE) if draw(st.sampled_from([True, True, False]))]
     others = draw(st.lists(st.sampled_from(COUNTERS), unique=True, max_size=2))
@@ -57,7 +59,7 @@ def demands(draw: st.DrawFn) -> tuple[Demand, ...]:
     limit = draw(st.sampled_from([24, 60, None, 10, 0]))
     new_limit = draw(st.sampled_from([20, 20, None]))
     return tuple(
-        Demand(one, draw(units if one.unit is Unit.NUSD else calls), limit, new_limit) for one in counters
+        ask_of(one, draw(units if one.unit is Unit.NUSD else calls), limit, new_limit) for one in counters
     )
 
 
@@ -68,9 +70,16 @@ def times(factor: int, reservation: Reservation) -> Reservation:
         if one.counter.unit is not Unit.NUSD:
             return one
         limit, new_limit = (None if n is None else factor * n for n in (one.limit, one.new_limit))
-        return Demand(one.counter, factor * one.amount, limit, new_limit)
+        return Demand(one.counter, limit, new_limit)
 
-    return msgspec.structs.replace(reservation, demands=tuple(multiply(one) for one in reservation.demands))
+    return msgspec.structs.replace(
+        reservation,
+        demands=tuple(multiply(one) for one in reservation.demands),
+        amounts=tuple(
+            factor * amount if one.counter.unit is Unit.NUSD else amount
+            for one, amount in zip(reservation.demands, reservation.amounts, strict=True)
+        ),
+    )
 
 
 class Model:
@@ -114,7 +123,7 @@ class Model:
         for n, demand in enumerate(reservation.demands):
             is_new = demand.new_limit is not None and self.is_new(reservation.conversation, demand)
             limit = demand.new_limit if is_new else demand.limit
-            more = demand.amount - (held[n] if held else 0)
+            more = reservation.amounts[n] - (held[n] if held else 0)
             level = self.level(demand.counter)
             beyond = level.settled + level.held + more - (limit or 0)
             if limit is not None and beyond > 0 and not (held and more <= 0):
@@ -128,7 +137,8 @@ class Model:
         this, before, minute = (sum(astuple(self.level(one))) for one in (HOUR, HOUR_BEFORE, MINUTE))
         share = Fraction(min(3_600, max(0, HOUR_BEFORE.end_s + 3_600 - self.now_s)), 3_600)
         allowed = max(1, (this + int(before * share)) * 300 // 1000)
-        asked = next(one.amount for one in reservation.demands if one.counter == MINUTE)
+        number = [one.counter for one in reservation.demands].index(MINUTE)
+        asked = reservation.amounts[number]
         return Throttled(0, max(1, MINUTE.end_s - self.now_s)) if minute + asked > allowed else None
 
     def hold(self, reservation: Reservation, *, extends: bool) -> Held | Exceeded | Throttled | Ended:
@@ -142,9 +152,9 @@ class Model:
         if refused:
             return refused
         totals = (
-            [max(pair) for pair in zip([d.amount for d in reservation.demands], held, strict=True)]
+            [max(pair) for pair in zip(reservation.amounts, held, strict=True)]
             if held
-            else [demand.amount for demand in reservation.demands]
+            else list(reservation.amounts)
         )
         self.open[name] = (reservation, totals, max(expires_s, self.now_s + reservation.ttl_s))
         return Held(self.levels(reservation))
@@ -213,7 +223,7 @@ class BudgetMachine(RuleBasedStateMachine):
             if max(self.model.now_s, self.clock_s) - self.model.ended_s.get(name, self.clock_s)
             < TOMBSTONE_KEPT_S
         ]
-        return data.draw(st.sampled_from(known)) if known else self.new(Reservation("", "one", ()))
+        return data.draw(st.sampled_from(known)) if known else self.new(ask_all(""))
 
     def scale(self, demand: Demand) -> int:
         return self.factor if demand.counter.unit is Unit.NUSD else 1
@@ -224,26 +234,26 @@ class BudgetMachine(RuleBasedStateMachine):
         return self.asked.setdefault(name, call)
 
     @rule(
-        asks=demands(),
+        asks=asks_of_counters(),
         conversation=conversations,
         ttl_s=st.sampled_from([30, 120, 300]),
         comes=st.sampled_from([1, 1, 1, 0]),
     )
-    def ask(self, asks: tuple[Demand, ...], conversation: str, ttl_s: int, comes: int) -> None:
+    def ask(self, asks: tuple[Ask, ...], conversation: str, ttl_s: int, comes: int) -> None:
         throttles = (msgspec.structs.replace(THROTTLE, from_amount=self.factor * THROTTLE.from_amount),)
-        if not any(one.counter == MINUTE for one in asks):
+        if not any(one.counter == MINUTE for one, _ in asks):
             throttles = ()
-        call = self.new(Reservation("", conversation, asks, throttles, ttl_s))
+        call = self.new(ask_all("", *asks, conversation=conversation, throttles=throttles, ttl_s=ttl_s))
         if comes:
             assert self.run(self.store.reserve(call, self.clock_s)) == self.model.hold(call, extends=False)
 
-    @rule(asks=demands(), conversation=conversations)
-    def ask_and_settle(self, asks: tuple[Demand, ...], conversation: str) -> None:
-        call = self.new(Reservation("", conversation, asks))
+    @rule(asks=asks_of_counters(), conversation=conversations)
+    def ask_and_settle(self, asks: tuple[Ask, ...], conversation: str) -> None:
+        call = self.new(ask_all("", *asks, conversation=conversation))
         outcome = self.run(self.store.reserve(call, self.clock_s))
         assert outcome == self.model.hold(call, extends=False)
         if isinstance(outcome, Held):
-            self.end(call, [one.amount for one in call.demands])
+            self.end(call, list(call.amounts))
 
     @rule(data=st.data())
     def ask_again(self, data: st.DataObject) -> None:
@@ -254,12 +264,10 @@ class BudgetMachine(RuleBasedStateMachine):
     def extend(self, data: st.DataObject) -> None:
         before = self.pick(data)
         wider = tuple(
-            msgspec.structs.replace(
-                one, amount=max(0, one.amount + self.scale(one) * data.draw(st.integers(-3, 9)))
-            )
-            for one in before.demands
+            max(0, amount + self.scale(one) * data.draw(st.integers(-3, 9)))
+            for one, amount in zip(before.demands, before.amounts, strict=True)
         )
-        call = msgspec.structs.replace(before, demands=wider)
+        call = msgspec.structs.replace(before, amounts=wider)
         assert self.run(self.store.extend(call, self.clock_s)) == self.model.hold(call, extends=True)
 
     @rule(data=st.data())
@@ -293,7 +301,7 @@ class BudgetMachine(RuleBasedStateMachine):
         due = {name: held for name, (_, held, at_s) in self.model.open.items() if at_s <= self.model.now_s}
         assert len(swept) == min(most, len(due))
         for call in swept:
-            assert [one.amount for one in call.demands] == due[call.reservation_id]
+            assert list(call.amounts) == due[call.reservation_id]
             self.model.end(call, End.PRESUMED, due[call.reservation_id])
 
     @rule(

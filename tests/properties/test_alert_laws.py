@@ -36,7 +36,7 @@ def crossings_of(calls: Calls, draw: Random) -> tuple[list[list[Crossing]], dict
         told.append((process, hour, amount, settled[hour]))
     draw.shuffle(told)
     for process, hour, amount, after in told:
-        reservation = Reservation("op", "one", (Demand(counter(hour=hour), amount),))
+        reservation = Reservation("op", "one", (Demand(counter(hour=hour)),), (amount,))
         watches[process].look(reservation, [amount], [Level(after, 0)])
         seen[process] += watches[process].take()
     return seen, settled

@@ -51,11 +51,10 @@ class Counter(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False
 
 
 class Demand(msgspec.Struct, frozen=True, gc=False):
-    """What a call asks of one counter.
+    """What limits a call in one counter. How much the call asks of it, its reservation says.
 
     Attributes:
         counter: The counter.
-        amount: The most that the call can take, at least 0.
         limit: What settled and held amounts may come to; None where they are only counted.
         new_limit: Where new conversations are refused before active ones: what settled and held amounts may
             come to for the call of a new conversation; `limit` is then for active ones, grace included.
@@ -65,7 +64,6 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     """
 
     counter: Counter
-    amount: int
     limit: int | None = None
     new_limit: int | None = None
 
@@ -99,7 +97,9 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         reservation_id: The call's operation id.
         conversation: Names its conversation among all tenants'.
-        demands: What it asks; no counter twice.
+        demands: Which counters it asks, and what limits it there; no counter twice. Calls alike may share
+            them: the same ones make for a short journal.
+        amounts: The most that it can take of each, in order, at least 0.
         throttles: What may slow it down.
         ttl_s: How long it is held unless it is renewed.
         note: What whoever finds it left behind needs to know of the call, in JSON. The store keeps it as it
@@ -109,6 +109,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     reservation_id: str
     conversation: str
     demands: tuple[Demand, ...]
+    amounts: tuple[int, ...]
     throttles: tuple[Throttle, ...] = ()
     ttl_s: int = 120
     note: str = ""

@@ -202,7 +202,7 @@ class Holdings:
             return
         ended = await self._store.presume(reservation, self._clock.now())
         if ended is not None and self.observe is not None:
-            self.observe(reservation, [demand.amount for demand in reservation.demands], ended.levels)
+            self.observe(reservation, reservation.amounts, ended.levels)
 
     @contextlib.contextmanager
     def _noting_failures(self) -> Generator[None]:
@@ -279,4 +279,4 @@ class Holdings:
         if amounts is not None:
             return Settle(reservation, amounts)
         # That the ledger has it by now is not certain, so the journal keeps it.
-        return Settle(reservation, [demand.amount for demand in reservation.demands], recorded=False)
+        return Settle(reservation, reservation.amounts, recorded=False)

@@ -19,7 +19,7 @@ from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.left_behind import write_note
 from bursar.policy.budgets.book import BudgetBook
-from bursar.policy.budgets.claims import Amounts, Claim, Claimant
+from bursar.policy.budgets.claims import Amounts, Claim, Claimant, held_of
 from bursar.policy.budgets.refusals import Refusal, refuse, refuse_unbounded
 from bursar.policy.budgets.standing import Room, prefers_cheaper, room_left
 from bursar.policy.budgets.worst_case import Bounds, WorstCase
@@ -65,7 +65,7 @@ class Hold:
         claim, room = self._claim, self._room
         if claim is None or room is None or room.nusd is None:
             return None
-        held_nusd = _held(claim, Unit.NUSD)
+        held_nusd = held_of(claim.reservation, Unit.NUSD) or 0
         return max(0, room.nusd + held_nusd - (held_nusd if total.cost_nusd is None else total.cost_nusd))
 
     @property
@@ -81,7 +81,7 @@ class Hold:
         claim = self._claim
         if claim is None or entry.cost_nusd is not None:
             return entry
-        held_nusd = _held(claim, Unit.NUSD)
+        held_nusd = held_of(claim.reservation, Unit.NUSD)
         return msgspec.structs.replace(entry, cost_max_nusd=held_nusd) if held_nusd else entry
 
     def cover(self, bounds: Bounds) -> Generator[Effect, Any, Refusal | Fault | None]:
@@ -104,7 +104,7 @@ class Hold:
             refusal = _refuse_unbounded(claim, worst)
             if refusal is not None:
                 return refusal
-            asked = Claim(claim.extended(self._beyond(worst)), claim.budgets, claim.throttling)
+            asked = claim.extended(self._beyond(worst))
             answer: _Answer = yield (Reserve if self._claim is None else Extend)(asked.reservation)
             if isinstance(answer, Exceeded) and worst is bounds.far and bounds.price_near:
                 # What was known of the counters was too old; next to a limit, the nearer bound may still fit.
@@ -116,8 +116,10 @@ class Hold:
         """Take note of what an attempt took that was covered, before another one is."""
         claim, taken = self._claim, _amounts(bill)
         if claim is not None:
-            self._taken_nusd = _held(claim, Unit.NUSD) if taken.nusd is None else taken.nusd
-            self._taken_tokens = _held(claim, Unit.TOKENS) if taken.tokens is None else taken.tokens
+            nusd, tokens = taken.nusd, taken.tokens
+            held = claim.reservation
+            self._taken_nusd = (held_of(held, Unit.NUSD) or 0) if nusd is None else nusd
+            self._taken_tokens = (held_of(held, Unit.TOKENS) or 0) if tokens is None else tokens
 
     def settle(self, total: Bill, *, answered: bool, recorded: bool) -> Generator[Effect, Any, None]:
         """Count what the call took, all its attempts together, in the place of what is held.
@@ -179,7 +181,7 @@ class Hold:
         """Leave out of what is held what the call itself holds: what it may need has that in it."""
         if self._claim is None:
             return answer
-        own = self._claim.demands[answer.demand].amount
+        own = self._claim.reservation.amounts[answer.demand]
         level = Level(answer.level.settled, answer.level.held - own)
         return msgspec.structs.replace(answer, level=level)
 
@@ -191,11 +193,6 @@ _STORE_FAILED = Refusal(
     {},
     retry_after_s=1,
 )
-
-
-def _held(claim: Claim, unit: Unit) -> int:
-    """Return what is held of a unit."""
-    return max((d.amount for d in claim.demands if d.counter.unit is unit), default=0)
 
 
 def _amounts(bill: Bill) -> Amounts:

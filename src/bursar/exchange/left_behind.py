@@ -11,7 +11,7 @@ from bursar.domain.ledger import Component, ComponentShare, CostBasis, Entry, St
 from bursar.domain.reservations import Reservation, Unit
 from bursar.domain.usage import Usage
 from bursar.exchange.call import Call
-from bursar.policy.budgets.claims import Amounts, Claim
+from bursar.policy.budgets.claims import Amounts, held_of, taken_of
 
 PRESUMED = "presumed"
 """Fault of an entry that stands for a call whose end nobody saw."""
@@ -62,8 +62,8 @@ def presume(reservation: Reservation) -> Entry | None:
     except msgspec.DecodeError:
         return None
     # Where no money was held, nobody knew what the call can cost.
-    nusd = max((d.amount for d in reservation.demands if d.counter.unit is Unit.NUSD), default=0) or None
-    tokens = max((d.amount for d in reservation.demands if d.counter.unit is Unit.TOKENS), default=None)
+    nusd = held_of(reservation, Unit.NUSD) or None
+    tokens = held_of(reservation, Unit.TOKENS)
     return Entry(
         operation_id=reservation.reservation_id,
         at_s=note.at_s,
@@ -104,4 +104,4 @@ def amounts_of(entry: Entry, reservation: Reservation) -> tuple[int, ...]:
         tokens = 0 if entry.attempts and entry.cost_nusd == 0 else None
     taken = Amounts(entry.cost_nusd, tokens)
     answered = entry.status is Status.OK or PRESUMED in entry.faults
-    return Claim(reservation, ()).taken(taken, answered=answered)
+    return taken_of(reservation, taken, answered=answered)

@@ -112,8 +112,7 @@ class DryRun:
         held = await self._store.reserve(claim.reservation, entry.at_s)
         if not isinstance(held, Held):
             return False
-        amounts = [demand.amount for demand in claim.demands]
-        await self._store.settle(claim.reservation, amounts, entry.at_s)
+        await self._store.settle(claim.reservation, claim.reservation.amounts, entry.at_s)
         return True
 
     def agents(self) -> Iterator[tuple[str, str, Refused]]:

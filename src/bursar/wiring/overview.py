@@ -138,8 +138,8 @@ class Overview:
         ledger = self._ledger()
         for reservation in read_open(self._data_dir):
             if ledger is None or ledger.find(reservation.reservation_id) is None:
-                for demand in reservation.demands:
-                    held[demand.counter] += demand.amount
+                for demand, amount in zip(reservation.demands, reservation.amounts, strict=True):
+                    held[demand.counter] += amount
         return held
 
     async def _read_shared(self, url: str, counters: Sequence[Counter]) -> Sequence[Level]:

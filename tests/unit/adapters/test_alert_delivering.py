@@ -190,7 +190,7 @@ def recorder(outbox: Outbox, ledger: Ledger, *books: BudgetBook) -> Recorder:
 
 
 def settle(what: Recorder, amount: int, after: int) -> None:
-    what.observe(Reservation("op", "one", (Demand(counter(), amount),)), [amount], [Level(after, 0)])
+    what.observe(Reservation("op", "one", (Demand(counter()),), (amount,)), [amount], [Level(after, 0)])
 
 
 async def test_what_a_call_crosses_is_recorded(outbox: Outbox, ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bursar.adapters.budget_journal import DIRECTORY, BudgetJournal, LeftJournal, recover
@@ -15,7 +16,7 @@ from bursar.errors import StoreFailed
 
 def reservation(name: str, amount: int = 7) -> Reservation:
     counter = Counter("tenant:acme", Unit.NUSD, Period.DAY, 0, 86_400)
-    return Reservation(name, "acme/c1", (Demand(counter, amount, 100),), note='{"model":"m"}')
+    return Reservation(name, "acme/c1", (Demand(counter, 100),), (amount,), note='{"model":"m"}')
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def left_behind(data_dir: Path, content: bytes) -> LeftJournal:
     """Write a journal as a process that died has left it, and read it."""
     directory = data_dir / DIRECTORY
     directory.mkdir(exist_ok=True)
-    (directory / "1-a.v1.jsonl").write_bytes(content)
+    (directory / "1-a.v2.jsonl").write_bytes(content)
     (found,) = recovered(data_dir)
     return found
 
@@ -71,6 +72,48 @@ def test_what_a_process_left_open_is_found_again(journal: BudgetJournal, tmp_pat
         ("op-2", End.SETTLED, (3,))
     ]
     assert found.faults == ()
+
+
+def test_what_calls_alike_share_is_spelt_once_in_a_file(journal: BudgetJournal, tmp_path: Path) -> None:
+    first = other = reservation("op-1")
+    for name in ("op-3", "op-4"):
+        other = msgspec.structs.replace(first, reservation_id=name, amounts=(int(name[3:]),))
+        journal.opened(other, 5.0)
+    mixed = Reservation("op-5", "acme/c2", (*reservation("op-6").demands, *first.demands), (1, 2))
+    journal.opened(mixed, 6.0)
+    assert written(journal).count(b'"limit":100') == 2
+    journal.close()
+    (found,) = recovered(tmp_path)
+    assert [event.reservation.amounts for event in found.opened.values()] == [(3,), (4,), (1, 2)]
+    assert found.opened["op-4"].reservation == other
+    assert found.opened["op-5"].reservation == mixed
+
+
+def test_a_new_file_spells_again_what_the_old_one_spelt(tmp_path: Path) -> None:
+    directory = tmp_path / DIRECTORY
+    directory.mkdir()
+    shared = reservation("op-0")
+    with closing(BudgetJournal(directory, size_bytes=2_000)) as journal:
+        for number in range(100):
+            journal.opened(msgspec.structs.replace(shared, reservation_id=f"op-{number}"), 2.0)
+            if number % 10:
+                journal.closed(f"op-{number}", End.SETTLED, [1])
+    (found,) = recovered(tmp_path)
+    assert found.faults == ()
+    assert {event.reservation.demands for event in found.opened.values()} == {shared.demands}
+    assert list(found.opened) == [f"op-{number}" for number in range(0, 100, 10)]
+
+
+def test_what_a_lost_line_spelt_is_missed_by_name(journal: BudgetJournal, tmp_path: Path) -> None:
+    shared = reservation("op-1")
+    journal.opened(shared, 5.0)
+    journal.opened(msgspec.structs.replace(shared, reservation_id="op-2"), 5.0)
+    _, second = written(journal).splitlines()
+    journal.closed("op-1", End.RELEASED)
+    journal.closed("op-2", End.RELEASED)
+    found = left_behind(tmp_path, b"{\n" + second + b"\n")
+    assert found.opened == {}
+    assert "1-a.v2.jsonl:2: what it asks stood in a line that cannot be read" in found.faults[1]
 
 
 def test_what_was_extended_counts_as_it_was_last(journal: BudgetJournal, tmp_path: Path) -> None:
@@ -117,7 +160,7 @@ def test_a_line_that_was_cut_off_is_named_and_the_rest_counts(journal: BudgetJou
     for end in range(1, len(second) + 1):
         found = left_behind(tmp_path, first + b"\n" + second[:end])
         assert list(found.opened) == ["op-1"]
-        assert "1-a.v1.jsonl:2: the last line was cut off" in found.faults[0]
+        assert "1-a.v2.jsonl:2: the last line was cut off" in found.faults[0]
 
 
 @pytest.mark.parametrize("garbage", [b"{", b"\xff\xfe", b'{"event":"opened"}', b'{"event":"other"}', b"null"])
@@ -130,7 +173,7 @@ def test_garbage_in_the_middle_is_named_by_its_line_and_the_rest_counts(
     found = left_behind(tmp_path, garbage + b"\n" + line)
     assert [event.reservation for event in found.opened.values()] == [reservation("op-1")]
     assert len(found.faults) == 1
-    assert "1-a.v1.jsonl:1: is no event of a journal" in found.faults[0]
+    assert "1-a.v2.jsonl:1: is no event of a journal" in found.faults[0]
 
 
 def test_a_journal_that_grew_is_written_anew_with_what_is_open(tmp_path: Path) -> None:
@@ -168,7 +211,7 @@ def test_a_line_that_was_half_copied_is_named_and_the_rest_counts(
     journal.closed("op-1", End.RELEASED)
     found = left_behind(tmp_path, line + line[: len(line) // 2] + bytes(4_000))
     assert list(found.opened) == ["op-1"]
-    assert "1-a.v1.jsonl:2: the last line was cut off" in found.faults[0]
+    assert "1-a.v2.jsonl:2: the last line was cut off" in found.faults[0]
 
 
 def test_a_full_disk_says_what_to_mend_and_what_is_open_stays(
@@ -186,10 +229,13 @@ def test_a_full_disk_says_what_to_mend_and_what_is_open_stays(
         with pytest.raises(StoreFailed, match="No space left on device; check the directory"):
             fill(journal, 100)
         monkeypatch.undo()
-        journal.opened(reservation("late"), 5.0)
+        alike = reservation("late")
+        journal.opened(alike, 5.0)
+        journal.opened(msgspec.structs.replace(alike, reservation_id="later"), 5.0)
     (found,) = recovered(tmp_path)
     assert "op-0" in found.opened
-    assert "late" in found.opened
+    assert found.opened["late"].reservation == alike
+    assert found.opened["later"].reservation.demands == alike.demands
     assert len(list(directory.iterdir())) == 1
 
 
@@ -209,7 +255,7 @@ def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_what_a_process_died_over_is_cleared_away_but_not_what_is_being_made(tmp_path: Path) -> None:
     directory = tmp_path / DIRECTORY
     directory.mkdir()
-    old, young = (directory / f"{name}.v1.jsonl.new" for name in ("old", "young"))
+    old, young = (directory / f"{name}.v2.jsonl.new" for name in ("old", "young"))
     for path in (old, young):
         path.write_bytes(b"")
     os.utime(old, (1.0, 1.0))
@@ -225,7 +271,7 @@ from bursar.domain.reservations import Counter, Demand, Period, Reservation, Uni
 journal = BudgetJournal.open(Path(sys.argv[1]))
 counter = Counter("tenant:acme", Unit.NUSD, Period.TOTAL)
 for number in range(50):
-    journal.opened(Reservation(f"op-{number}", "c", (Demand(counter, 1),)), 1.0)
+    journal.opened(Reservation(f"op-{number}", "c", (Demand(counter),), (1,)), 1.0)
 print("held", flush=True)
 time.sleep(60)
 """

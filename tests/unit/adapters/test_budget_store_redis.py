@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from budget_cases import DAY, MINUTE, MONTH, NOW_S, OPEN, TOTAL, demand, reservation, sweep
@@ -235,8 +236,8 @@ async def test_each_step_is_one_round_trip(server: RedisProcess) -> None:
     link = Link(server.port)
     async with link.open() as url, store_at(url) as store:
         await store.read([MONTH], NOW_S)
-        await store.settle(reservation("first", *CALL.demands), [1, 1], NOW_S)
-        await store.reserve(reservation("first", *CALL.demands), NOW_S)
+        await store.settle(msgspec.structs.replace(CALL, reservation_id="first"), [1, 1], NOW_S)
+        await store.reserve(msgspec.structs.replace(CALL, reservation_id="first"), NOW_S)
         link.requests.clear()
         for step in (
             store.reserve(CALL, NOW_S),

@@ -83,8 +83,8 @@ class MemoryBudgets:
         if exceeded is not None:
             return exceeded
         totals: list[int] = []
-        for demand, cell, before in zip(reservation.demands, known.cells, known.amounts, strict=True):
-            total = max(demand.amount, before)
+        for amount, cell, before in zip(reservation.amounts, known.cells, known.amounts, strict=True):
+            total = max(amount, before)
             cell.held += total - before
             cell.used_s = now_s
             totals.append(total)
@@ -202,13 +202,12 @@ class MemoryBudgets:
             cells: Its cells.
             held: What is held for it already; what asks for no more than that is not judged again.
         """
+        check_amounts(reservation, reservation.amounts)
         excesses: list[Excess] | None = None
-        for number, demand in enumerate(reservation.demands):
-            amount = demand.amount
-            if amount < 0:
-                raise ValueError("an amount is below zero")
+        for number, (demand, amount, cell) in enumerate(
+            zip(reservation.demands, reservation.amounts, cells, strict=True)
+        ):
             limit = demand.limit
-            cell = cells[number]
             is_new = False
             if demand.new_limit is not None:
                 is_new = self._conversations.is_new(
@@ -217,11 +216,10 @@ class MemoryBudgets:
                 limit = demand.new_limit if is_new else limit
             if limit is None:
                 continue
-            if held is not None:
-                amount -= held[number]
-                if amount <= 0:
-                    continue
-            beyond = cell.settled + cell.held + amount - limit
+            more = amount if held is None else amount - held[number]
+            if held is not None and more <= 0:
+                continue
+            beyond = cell.settled + cell.held + more - limit
             if beyond > 0:
                 excesses = excesses or []
                 excesses.append(Excess(number, limit, beyond, cell.level, is_new))
@@ -235,7 +233,7 @@ class MemoryBudgets:
                 continue
             this, before = (self._level(counter) for counter in throttle.hours)
             hours = this.settled + this.held, before.settled + before.held
-            used = cells[minute].settled + cells[minute].held + reservation.demands[minute].amount
+            used = cells[minute].settled + cells[minute].held + reservation.amounts[minute]
             if used > minute_allowance(throttle, hours, int(now_s * 1000)):
                 wait_s = -int((now_s - bounds_end_s(throttle.minute)) // 1)
                 return Throttled(number, max(1, wait_s))
@@ -244,16 +242,14 @@ class MemoryBudgets:
     def _hold(self, reservation: Reservation, cells: list[Cell], now_s: float) -> Held:
         """Hold a reservation's amounts."""
         levels: list[Level] = []
-        amounts: list[int] = []
-        for demand, cell in zip(reservation.demands, cells, strict=True):
+        for demand, amount, cell in zip(reservation.demands, reservation.amounts, cells, strict=True):
             if not cell.used_s and self._counters.get(demand.counter) is not cell:
                 self._counters.add(demand.counter, cell, now_s)
-            cell.held += demand.amount
+            cell.held += amount
             cell.used_s = now_s
-            amounts.append(demand.amount)
             levels.append(Level(cell.settled, cell.held))
         expires_s = now_s + reservation.ttl_s
-        self._leases[reservation.reservation_id] = _Lease(reservation, cells, tuple(amounts), expires_s)
+        self._leases[reservation.reservation_id] = _Lease(reservation, cells, reservation.amounts, expires_s)
         return Held(tuple(levels))
 
     def _end(self, reservation: Reservation, end: End, amounts: Sequence[int], now_s: float) -> Ended:

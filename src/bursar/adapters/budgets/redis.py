@@ -138,8 +138,7 @@ class RedisBudgets:
 
     async def presume(self, reservation: Reservation, now_s: float) -> Ended | None:
         """End what was left behind, as presumed; see `ports.BudgetStore`."""
-        amounts = [demand.amount for demand in reservation.demands]
-        ended = await self._end(reservation, End.PRESUMED, amounts, now_s)
+        ended = await self._end(reservation, End.PRESUMED, reservation.amounts, now_s)
         return None if ended is None or not ended.is_first else ended
 
     async def read(self, counters: Sequence[Counter], now_s: float) -> Sequence[Level]:
@@ -209,7 +208,7 @@ class RedisBudgets:
         self, how: str, reservation: Reservation, throttles: Sequence[Throttle], now_s: float
     ) -> Held | Exceeded | Throttled | Ended:
         demands = reservation.demands
-        check_amounts(reservation, [demand.amount for demand in demands])
+        check_amounts(reservation, reservation.amounts)
         keys = self._keys(reservation)
         if len(set(keys)) != len(keys):
             raise ValueError("a reservation asks something of one counter twice")
@@ -222,8 +221,8 @@ class RedisBudgets:
             len(demands),
             len(throttles),
         ]
-        for demand in demands:
-            arguments += _demand_fields(demand)
+        for demand, amount in zip(demands, reservation.amounts, strict=True):
+            arguments += _demand_fields(demand, amount)
         for throttle in throttles:
             keys += [self._names.counter(one) for one in (throttle.budget, *throttle.hours)]
             arguments += _throttle_fields(reservation, throttle)
@@ -304,8 +303,8 @@ class RedisBudgets:
             return await send(self._client, "EVAL", script.text, len(keys), *keys, *arguments)
 
 
-def _demand_fields(demand: Demand) -> _Fields:
-    return [demand.amount, _or_none(demand.limit), _or_none(demand.new_limit), *_lifetime(demand.counter)]
+def _demand_fields(demand: Demand, amount: int) -> _Fields:
+    return [amount, _or_none(demand.limit), _or_none(demand.new_limit), *_lifetime(demand.counter)]
 
 
 def _throttle_fields(reservation: Reservation, throttle: Throttle) -> _Fields:

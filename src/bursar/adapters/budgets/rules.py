@@ -132,13 +132,8 @@ def minute_demand(reservation: Reservation, throttle: Throttle) -> int:
 
 def with_amounts(reservation: Reservation, amounts: Sequence[int]) -> Reservation:
     """Return a reservation that asks for other amounts, in the order of its demands."""
-    if all(demand.amount == amount for demand, amount in zip(reservation.demands, amounts, strict=True)):
-        return reservation
-    demands = tuple(
-        msgspec.structs.replace(demand, amount=amount)
-        for demand, amount in zip(reservation.demands, amounts, strict=True)
-    )
-    return msgspec.structs.replace(reservation, demands=demands)
+    check_amounts(reservation, amounts)
+    return msgspec.structs.replace(reservation, amounts=tuple(amounts))
 
 
 def check_amounts(reservation: Reservation, amounts: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from bursar.domain.budgets import Budget
 from bursar.domain.calendars import Calendar, Windows
 from bursar.domain.reservations import Counter, Demand, Period, Reservation, Throttle, Unit
 from bursar.domain.scopes import Scope, ScopeKind, ScopePattern, patterns_of, read_scope, scopes_of
-from bursar.policy.budgets.claims import Amounts, Claim, Claimant
+from bursar.policy.budgets.claims import Amounts, Claim, Claimant, Form, number_units
 
 _EVERYWHERE = Calendar()
 
@@ -22,17 +22,6 @@ _COUNTED_PERIODS = (Period.HOUR, Period.DAY)
 _HOUR_S = 3600
 _DAY_S = 86_400
 _FORMS_MAX = 8192
-
-
-class _Form(msgspec.Struct, frozen=True):
-    """What calls ask of some scopes while none of the windows ends; of money and tokens, nothing yet."""
-
-    demands: tuple[Demand, ...]
-    budgets: tuple[Budget | None, ...]
-    throttles: tuple[Throttle, ...]
-    throttling: tuple[Budget, ...]
-    from_s: int
-    until_s: float
 
 
 class BudgetBook:
@@ -48,9 +37,9 @@ class BudgetBook:
         for budget in self.budgets:
             self._by_pattern.setdefault(budget.pattern, []).append(budget)
         self._kinds = frozenset(pattern.kind for pattern in self._by_pattern)
-        # Without these, windows would be worked out at every call. A conversation has a form of its own,
-        # so that the rest is shared by all of an agent's.
-        self._forms = BoundedDict[tuple[str, ...], _Form](_FORMS_MAX)
+        # Without these, windows would be worked out at every call. A conversation's form is put together
+        # from its own part and from that which all of an agent's share.
+        self._forms = BoundedDict[tuple[str, ...], Form](_FORMS_MAX)
         self._windows = Windows()
 
     def of(self, scope: Scope) -> tuple[Budget, ...]:
@@ -108,37 +97,56 @@ class BudgetBook:
             at_s: When it is asked, in seconds since the epoch: its windows are those of this moment.
             ttl_s: How long it is held unless it is renewed.
         """
-        tenant, *names, conversation = self.whose(claimant)
-        form = self._form((tenant, *names), claimant, at_s)
-        demands, budgets = form.demands, form.budgets
-        throttles, throttling = form.throttles, form.throttling
-        if conversation:
-            own = self._form((tenant, conversation), claimant, at_s)
-            demands, budgets = demands + own.demands, budgets + own.budgets
-            throttles, throttling = throttles + own.throttles, throttling + own.throttling
+        form = self._form(self.whose(claimant), claimant, at_s)
         reservation = Reservation(
-            claimant.operation_id, _conversation(claimant), demands, throttles, ttl_s, claimant.note
+            claimant.operation_id,
+            form.conversation or _conversation(claimant),
+            form.demands,
+            form.unasked,
+            form.throttles,
+            ttl_s,
+            claimant.note,
         )
-        claim = Claim(reservation, budgets, throttling)
-        if most.nusd or most.tokens:
-            return Claim(claim.extended(most), budgets, throttling)
-        return claim
+        claim = Claim(reservation, form)
+        return claim.extended(most) if most.nusd or most.tokens else claim
 
-    def _form(self, key: tuple[str, ...], claimant: Claimant, at_s: float) -> _Form:
-        """Return a form: of a conversation where the key has two parts, else of all other scopes."""
-        form = self._forms.get(key)
+    def _form(self, whose: tuple[str, ...], claimant: Claimant, at_s: float) -> Form:
+        """Return what a call asks.
+
+        Args:
+            whose: Whom it is for; without its conversation, which comes last, for what it asks of the others.
+            claimant: The call.
+            at_s: When it is asked.
+        """
+        form = self._forms.get(whose)
         if form is None or not form.from_s <= at_s < form.until_s:
-            of_conversation = len(key) == 2
-            scopes = [
-                scope
-                for scope in scopes_of(claimant.attribution, claimant.key_id)
-                if (scope.kind is ScopeKind.CONVERSATION) is of_conversation
-            ]
-            form = self._filled(scopes, at_s)
-            self._forms.keep(key, form)
+            *others, conversation = whose
+            if conversation:
+                form = self._joined(self._form((*others, ""), claimant, at_s), claimant, at_s)
+            else:
+                scopes = scopes_of(claimant.attribution, claimant.key_id)
+                form = self._filled([s for s in scopes if s.kind is not ScopeKind.CONVERSATION], at_s)
+            self._forms.keep(whose, form)
         return form
 
-    def _filled(self, scopes: Iterable[Scope], at_s: float) -> _Form:
+    def _joined(self, shared: Form, claimant: Claimant, at_s: float) -> Form:
+        """Add to what a call asks what it asks of its conversation."""
+        scope = _conversation_scope(claimant)
+        own = self._filled([scope], at_s)
+        return Form(
+            conversation=str(scope),
+            demands=shared.demands + own.demands,
+            units=shared.units + own.units,
+            unasked=shared.unasked + own.unasked,
+            budgets=shared.budgets + own.budgets,
+            throttles=shared.throttles + own.throttles,
+            throttling=shared.throttling + own.throttling,
+            has_ladders=shared.has_ladders or own.has_ladders,
+            from_s=max(shared.from_s, own.from_s),
+            until_s=min(shared.until_s, own.until_s),
+        )
+
+    def _filled(self, scopes: Iterable[Scope], at_s: float) -> Form:
         asks: dict[Counter, tuple[Demand, Budget | None]] = {}
         throttles: list[Throttle] = []
         throttling: list[Budget] = []
@@ -146,10 +154,7 @@ class BudgetBook:
         for scope in scopes:
             for budget in self.of(scope):
                 counter = self.counter(budget, scope, at_s)
-                asks[counter] = (
-                    Demand(counter, _unasked(counter), budget.hard_limit, budget.new_limit),
-                    budget,
-                )
+                asks[counter] = Demand(counter, budget.hard_limit, budget.new_limit), budget
                 throttle = self._throttle(budget, counter, at_s)
                 if throttle is not None:
                     throttles.append(throttle)
@@ -159,12 +164,17 @@ class BudgetBook:
                 name = str(scope)
                 counted += [self._counter(name, Unit.NUSD, period, at_s) for period in _COUNTED_PERIODS]
         for counter in counted:
-            asks.setdefault(counter, (Demand(counter, _unasked(counter)), None))
-        return _Form(
+            asks.setdefault(counter, (Demand(counter), None))
+        budgets = tuple(budget for _, budget in asks.values())
+        return Form(
+            conversation="",
             demands=tuple(demand for demand, _ in asks.values()),
-            budgets=tuple(budget for _, budget in asks.values()),
+            units=number_units(asks),
+            unasked=tuple(_unasked(counter) for counter in asks),
+            budgets=budgets,
             throttles=tuple(throttles),
             throttling=tuple(throttling),
+            has_ladders=any(budget is not None and budget.ladder for budget in budgets),
             from_s=max((counter.start_s for counter in asks), default=0),
             until_s=min((counter.end_s for counter in asks if counter.end_s is not None), default=math.inf),
         )
@@ -191,7 +201,11 @@ def _unasked(counter: Counter) -> int:
 
 def _conversation(claimant: Claimant) -> str:
     """Name a call's conversation; a call whose conversation is unknown is one of its own."""
-    attribution = claimant.attribution
-    if not attribution.conversation:
+    if not claimant.attribution.conversation:
         return f"call:{claimant.operation_id}"
-    return str(Scope(ScopeKind.CONVERSATION, attribution.tenant, attribution.conversation))
+    return str(_conversation_scope(claimant))
+
+
+def _conversation_scope(claimant: Claimant) -> Scope:
+    attribution = claimant.attribution
+    return Scope(ScopeKind.CONVERSATION, attribution.tenant, attribution.conversation)

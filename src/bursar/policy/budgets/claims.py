@@ -1,12 +1,13 @@
 """What a call asks of the counters it falls under, and whose each is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 import msgspec
 
 from bursar.domain.attribution import Attribution
 from bursar.domain.budgets import Budget
-from bursar.domain.reservations import Demand, Reservation, Unit
+from bursar.domain.reservations import Counter, Demand, Reservation, Throttle, Unit
 
 
 class Amounts(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +31,39 @@ class Amounts(msgspec.Struct, frozen=True, gc=False):
 _ORDER = {Unit.NUSD: 0, Unit.TOKENS: 1, Unit.TURNS: 2, Unit.REQUESTS: 3, Unit.OPEN_CALLS: 4}
 
 
+class Form(msgspec.Struct, frozen=True, gc=False):
+    """What calls alike ask while none of the windows ends; how much of it is each call's own.
+
+    Attributes:
+        conversation: As in `Reservation`; empty where each call is a conversation of its own.
+        demands: As in `Reservation`.
+        units: Numbers of the demands' units, for `Claim.extended` and `Claim.taken`.
+        unasked: What a call asks before it is known what it can take: it is one call.
+        budgets: The budget behind each demand; None where an amount is only counted.
+        throttles: As in `Reservation`.
+        throttling: The budget behind each throttle.
+        has_ladders: Whether a budget has steps that depend on what is spent.
+        from_s: When the latest of the windows began,
+        until_s: and when the first of them ends.
+    """
+
+    conversation: str
+    demands: tuple[Demand, ...]
+    units: tuple[int, ...]
+    unasked: tuple[int, ...]
+    budgets: tuple[Budget | None, ...]
+    throttles: tuple[Throttle, ...]
+    throttling: tuple[Budget, ...]
+    has_ladders: bool
+    from_s: float
+    until_s: float
+
+
+def number_units(counters: Iterable[Counter]) -> tuple[int, ...]:
+    """Return the numbers of counters' units, as `Form.units` has them."""
+    return tuple([_ORDER[counter.unit] for counter in counters])
+
+
 class Claimant(msgspec.Struct, frozen=True, gc=False):
     """A call that is about to be made.
 
@@ -51,40 +85,35 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         reservation: What the store is asked for.
-        budgets: The budget behind each demand; None where an amount is only counted.
-        throttling: The budget behind each throttle.
+        form: What calls alike ask.
     """
 
     reservation: Reservation
-    budgets: tuple[Budget | None, ...]
-    throttling: tuple[Budget, ...] = ()
+    form: Form
 
-    def extended(self, most: Amounts) -> Reservation:
-        """Return the reservation with new totals of money and tokens; no amount becomes less.
+    def extended(self, most: Amounts) -> Self:
+        """Return the claim with new totals of money and tokens; no amount becomes less.
 
         Args:
             most: What the call can take at most with all its attempts, those already made included.
         """
         held = self.reservation
-        amounts = (most.nusd or 0, most.tokens or 0, 1, 1, 1)
-        demands = [
-            Demand(
-                demand.counter,
-                max(demand.amount, amounts[_ORDER[demand.counter.unit]]),
-                demand.limit,
-                demand.new_limit,
-            )
-            for demand in held.demands
+        asked = (most.nusd or 0, most.tokens or 0, 1, 1, 1)
+        amounts = [
+            before if before > (amount := asked[unit]) else amount
+            for unit, before in zip(self.form.units, held.amounts, strict=True)
         ]
         # Written out: a call does this each time it holds, and to replace by name takes thrice as long.
-        return Reservation(
+        reservation = Reservation(
             held.reservation_id,
             held.conversation,
-            tuple(demands),
+            held.demands,
+            tuple(amounts),
             held.throttles,
             held.ttl_s,
             held.note,
         )
+        return type(self)(reservation, self.form)
 
     def taken(self, amounts: Amounts, *, answered: bool) -> tuple[int, ...]:
         """Return what a call took of each demand's counter, in order, for settling it.
@@ -93,13 +122,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
             amounts: What it really took, or is presumed to have taken; what is unknown counts as held.
             answered: Whether it was answered, which makes it a turn.
         """
-        taken = (amounts.nusd, amounts.tokens, int(answered), 1, 0)
-        return tuple(
-            [
-                demand.amount if (amount := taken[_ORDER[demand.counter.unit]]) is None else amount
-                for demand in self.demands
-            ]
-        )
+        return _taken(self.reservation, self.form.units, amounts, answered=answered)
 
     def unbounded(self, most: Amounts) -> int | None:
         """Return the first demand that is limited and whose amount is unknown; None where there is none.
@@ -121,3 +144,42 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     def demands(self) -> Sequence[Demand]:
         """What is asked."""
         return self.reservation.demands
+
+    @property
+    def budgets(self) -> Sequence[Budget | None]:
+        """The budget behind each demand; None where an amount is only counted."""
+        return self.form.budgets
+
+
+def taken_of(reservation: Reservation, amounts: Amounts, *, answered: bool) -> tuple[int, ...]:
+    """Return what a call took of each of a reservation's counters; see `Claim.taken`."""
+    return _taken(
+        reservation,
+        number_units(demand.counter for demand in reservation.demands),
+        amounts,
+        answered=answered,
+    )
+
+
+def held_of(reservation: Reservation, unit: Unit) -> int | None:
+    """Return what is held of a unit, in whichever counter; None where no counter is asked for any."""
+    return max(
+        [
+            amount
+            for demand, amount in zip(reservation.demands, reservation.amounts, strict=True)
+            if demand.counter.unit is unit
+        ],
+        default=None,
+    )
+
+
+def _taken(
+    reservation: Reservation, units: Iterable[int], amounts: Amounts, *, answered: bool
+) -> tuple[int, ...]:
+    taken = (amounts.nusd, amounts.tokens, int(answered), 1, 0)
+    return tuple(
+        [
+            held if (amount := taken[unit]) is None else amount
+            for unit, held in zip(units, reservation.amounts, strict=True)
+        ]
+    )

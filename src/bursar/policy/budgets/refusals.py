@@ -50,6 +50,20 @@ class Refusal(msgspec.Struct, frozen=True):
     retry_after_s: int | None = None
 
 
+class _Lack(msgspec.Struct, frozen=True):
+    """What a limit leaves too little of.
+
+    Attributes:
+        demand: What limits the call,
+        needed: how much it can take at most,
+        outcome: and the store's answer.
+    """
+
+    demand: Demand
+    needed: int
+    outcome: Exceeded
+
+
 def refuse(claim: Claim, outcome: Exceeded | Throttled, at_s: float) -> Refusal:
     """Say why a store held nothing for a claim.
 
@@ -60,13 +74,15 @@ def refuse(claim: Claim, outcome: Exceeded | Throttled, at_s: float) -> Refusal:
     """
     if isinstance(outcome, Throttled):
         return _throttled(claim, outcome)
-    demand, budget = claim.demands[outcome.demand], claim.budgets[outcome.demand]
+    number = outcome.demand
+    lack = _Lack(claim.demands[number], claim.reservation.amounts[number], outcome)
+    budget = claim.budgets[number]
     if budget is None:
         # No limit was set, so the store contradicts its contract; what it says is passed on all the same.
-        return Refusal(402, BUDGET_EXCEEDED, "a limit is exceeded", _details(demand, outcome, None))
-    details = _details(demand, outcome, budget)
-    retry_after_s = _retry_after_s(demand, outcome.limit, at_s)
-    words = _words(demand, outcome, budget)
+        return Refusal(402, BUDGET_EXCEEDED, "a limit is exceeded", _details(lack, None))
+    details = _details(lack, budget)
+    retry_after_s = _retry_after_s(lack, at_s)
+    words = _words(lack, budget)
     if retry_after_s is None:
         return Refusal(402, BUDGET_EXCEEDED, words, details)
     return Refusal(429, THROTTLED, words, details, retry_after_s)
@@ -109,7 +125,7 @@ def refuse_stopped(scope: Scope) -> Refusal:
 
 
 def _throttled(claim: Claim, outcome: Throttled) -> Refusal:
-    throttle, budget = claim.reservation.throttles[outcome.throttle], claim.throttling[outcome.throttle]
+    throttle, budget = claim.reservation.throttles[outcome.throttle], claim.form.throttling[outcome.throttle]
     counter = throttle.budget
     limit = spoken_limit(budget.unit, budget.limit, budget.period)
     return Refusal(
@@ -128,14 +144,14 @@ def _throttled(claim: Claim, outcome: Throttled) -> Refusal:
     )
 
 
-def _details(demand: Demand, outcome: Exceeded, budget: Budget | None) -> dict[str, str | int | None]:
-    counter = demand.counter
+def _details(lack: _Lack, budget: Budget | None) -> dict[str, str | int | None]:
+    counter, outcome = lack.demand.counter, lack.outcome
     suffix = suffix_of(counter.unit)
     amounts = {
         "limit": outcome.limit,
         "spent": outcome.level.settled,
         "held": outcome.level.held,
-        "needed": demand.amount,
+        "needed": lack.needed,
     }
     return {
         "scope": counter.scope,
@@ -151,10 +167,10 @@ def _resets_at(counter: Counter, budget: Budget | None) -> str | None:
     return budget.calendar.text(counter.end_s)
 
 
-def _retry_after_s(demand: Demand, limit: int, at_s: float) -> int | None:
+def _retry_after_s(lack: _Lack, at_s: float) -> int | None:
     """Return when waiting will have helped; None where it does not, or not soon."""
-    counter = demand.counter
-    if demand.amount > limit:
+    counter = lack.demand.counter
+    if lack.needed > lack.outcome.limit:
         return None
     if counter.unit is Unit.OPEN_CALLS:
         return _RETRY_CONCURRENT_S
@@ -163,11 +179,12 @@ def _retry_after_s(demand: Demand, limit: int, at_s: float) -> int | None:
     return None
 
 
-def _words(demand: Demand, outcome: Exceeded, budget: Budget) -> str:
+def _words(lack: _Lack, budget: Budget) -> str:
+    demand, outcome = lack.demand, lack.outcome
     counter, unit = demand.counter, demand.counter.unit
     limit = spoken_limit(unit, outcome.limit, counter.period)
     if budget.pattern.kind is ScopeKind.CONVERSATION and counter.period is Period.TOTAL:
-        return _cap_words(demand, outcome, limit)
+        return _cap_words(lack, limit)
     said = f"{counter.scope} has reached its limit of {limit}"
     if outcome.is_new and demand.new_limit is not None and demand.limit != demand.new_limit:
         said += " for new conversations"
@@ -175,24 +192,24 @@ def _words(demand: Demand, outcome: Exceeded, budget: Budget) -> str:
         said += f" ({percent(outcome.limit * 1000 // budget.limit)} of {spoken(unit, budget.limit)})"
     if unit is Unit.OPEN_CALLS:
         return said
-    said += f": {_amounts(demand, outcome)}"
+    said += f": {_amounts(lack)}"
     resets_at = _resets_at(counter, budget)
     return f"{said}; the next window begins at {resets_at}" if resets_at else said
 
 
-def _cap_words(demand: Demand, outcome: Exceeded, limit: str) -> str:
+def _cap_words(lack: _Lack, limit: str) -> str:
     """Tell the agent itself, which may pass it on to whoever it serves."""
     return (
-        f"this conversation has reached its cap of {limit}: {_amounts(demand, outcome)}. Stop "
+        f"this conversation has reached its cap of {limit}: {_amounts(lack)}. Stop "
         "here, and say so: further calls are refused until a person raises the cap (bursar conversation "
         "resume); then it goes on where it stopped"
     )
 
 
-def _amounts(demand: Demand, outcome: Exceeded) -> str:
-    unit = demand.counter.unit
+def _amounts(lack: _Lack) -> str:
+    unit, outcome = lack.demand.counter.unit, lack.outcome
     parts = [f"{spoken(unit, outcome.level.settled)} used"]
     if outcome.level.held:
         parts.append(f"{spoken(unit, outcome.level.held)} held for calls under way")
-    parts.append(f"this call may need {spoken(unit, demand.amount)}")
+    parts.append(f"this call may need {spoken(unit, lack.needed)}")
     return ", ".join(parts)

@@ -45,12 +45,13 @@ def standing(budget: Budget, level: Level) -> Standing:
 
 def prefers_cheaper(claim: Claim, levels: Sequence[Level]) -> str | None:
     """Return the first scope whose budget is so far spent that cheaper models are preferred; else None."""
+    if not claim.form.has_ladders:
+        return None
     return next(
         (
             demand.counter.scope
             for demand, budget, level in zip(claim.demands, claim.budgets, levels, strict=True)
-            # Most budgets have no ladder.
-            if budget is not None and budget.ladder and standing(budget, level).prefers_cheaper
+            if budget is not None and standing(budget, level).prefers_cheaper
         ),
         None,
     )

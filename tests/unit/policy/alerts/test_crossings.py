@@ -70,7 +70,7 @@ def test_a_watch_without_ladders_is_idle() -> None:
 
 def test_nothing_is_crossed_where_nothing_changed() -> None:
     watch = watch_of()
-    reservation = Reservation("op", "one", (Demand(counter(), 100),))
+    reservation = Reservation("op", "one", (Demand(counter()),), (100,))
     assert not watch.look(reservation, [100], ())
     assert watch.take() == []
 
@@ -96,6 +96,6 @@ def test_the_ledger_shows_what_nobody_saw() -> None:
 
 def test_amounts_round_up_to_the_step() -> None:
     watch = watch_of(msgspec.structs.replace(BUDGET, limit=7))
-    reservation = Reservation("op", "one", (Demand(counter(), 1),))
+    reservation = Reservation("op", "one", (Demand(counter()),), (1,))
     assert not watch.look(reservation, [1], [Level(3, 0)])
     assert watch.look(reservation, [1], [Level(4, 0)])
