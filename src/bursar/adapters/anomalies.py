@@ -7,19 +7,19 @@ little at a time so that calls do not wait for it.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from bursar.domain.alerts import Message
+from bursar.domain.alerts import Finding
 from bursar.domain.anomalies import Anomaly
 from bursar.domain.ledger import Entry
-from bursar.domain.scopes import Scope, ScopeKind
 from bursar.errors import StoreFailed
+from bursar.policy.alerts.findings import find_anomaly
 from bursar.policy.anomalies.watch import AnomalyWatch
 from bursar.policy.response_cache import CacheUse
-from bursar.ports import AnomalySink, Clock, Notifier, Observer
+from bursar.ports import AnomalySink, Clock, Observer
 
 LOG = logging.getLogger("bursar.anomalies")
 
@@ -32,9 +32,6 @@ _WAITING_MAX = 100_000
 _FILE = "anomalies.jsonl"
 _FILE_BYTES_MAX = 1 << 20
 _FILE_KEPT = 500
-
-_TRIES = 3
-_WAIT_S = 10.0
 
 
 class AnomalyFeed:
@@ -102,7 +99,7 @@ class AnomalyLog:
 
     async def found(self, anomaly: Anomaly) -> None:
         """Write a finding."""
-        LOG.warning("%s: %s", _whose(anomaly), anomaly.said)
+        LOG.warning("%s: %s", anomaly.whose, anomaly.said)
         try:
             await asyncio.to_thread(self._append, anomaly)
         except OSError as error:
@@ -173,46 +170,17 @@ def _tenant_of(line: bytes) -> str | None:
 
 
 class AnomalyNotices:
-    """Tells people, by notifiers. Fills `ports.AnomalySink`.
+    """Puts findings among the alerts, where people are told of them. Fills `ports.AnomalySink`.
 
     Args:
-        notifiers: By name.
+        tell: Takes what is to be told, at once.
+        notify: Names of the notifiers to be told.
     """
 
-    def __init__(self, notifiers: dict[str, Notifier]) -> None:
-        self._notifiers = notifiers
-        self._sending: set[asyncio.Task[None]] = set()
+    def __init__(self, tell: Callable[[Finding], None], notify: tuple[str, ...]) -> None:
+        self._tell = tell
+        self._notify = notify
 
     async def found(self, anomaly: Anomaly) -> None:
-        """Begin to tell of a finding; a notifier that is slow holds nothing up."""
-        for name, notifier in self._notifiers.items():
-            task = asyncio.create_task(_send(name, notifier, write_notice(anomaly)))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-
-
-async def _send(name: str, notifier: Notifier, message: Message) -> None:
-    reason = ""
-    for number in range(_TRIES):
-        await asyncio.sleep(number * _WAIT_S)
-        rejected = await asyncio.to_thread(notifier.send, message)
-        if rejected is None:
-            return
-        reason = rejected.reason
-    LOG.warning("%s did not take a notice of an anomaly: %s", name, reason)
-
-
-def write_notice(anomaly: Anomaly) -> Message:
-    """Write what a person is told: names and numbers, no prompts."""
-    calls = "\n".join(anomaly.calls)
-    return Message(
-        f"Unusual spending: {_whose(anomaly)}",
-        f"{anomaly.said}.\n\nThe calls that cost most since it began:\n{calls}\n\n"
-        "See: bursar anomaly list; bursar report --by conversation\n"
-        f"Stop it: bursar stop {Scope(ScopeKind.AGENT, anomaly.tenant, anomaly.agent)}",
-    )
-
-
-def _whose(anomaly: Anomaly) -> str:
-    task = f", task {anomaly.task}" if anomaly.task else ""
-    return f"agent {anomaly.agent} of {anomaly.tenant}{task}"
+        """Tell of a finding."""
+        self._tell(find_anomaly(anomaly, self._notify))

@@ -80,7 +80,7 @@ def list_(
     from bursar.cli.tables import console
 
     outbox = Outbox.open_existing(used_directory(settings))
-    found = () if outbox is None else outbox.newest(None if every else _SHOWN_MAX)
+    found = () if outbox is None else outbox.newest_of_all(None if every else _SHOWN_MAX)
     if as_json:
         print_json({"alerts": [alert_object(each) for each in found]})
     else:
@@ -115,4 +115,4 @@ def ack(
         print_json({**alert_object(acknowledged), "changed": is_first})
     else:
         done = "is acknowledged" if is_first else "was acknowledged already"
-        typer.echo(f"alert {alert_id} ({acknowledged.counter.scope}) {done}")
+        typer.echo(f"alert {alert_id} ({acknowledged.scope}) {done}")

@@ -3,6 +3,9 @@
 There is one for each scope, unit, window and threshold, whichever process saw it first and however often. Of
 the steps that one call crosses at once, the highest is told; the others are *passed*: recorded, and never
 told.
+
+Beside these there are *notices*, of what was found that is no matter of a budget: anomalies, and
+conversations that were stopped for their loops. They are told, retried and listed in the same way.
 """
 
 from enum import StrEnum
@@ -77,12 +80,14 @@ class Alert(msgspec.Struct, frozen=True):
     acked_by: str = ""
 
     @property
+    def scope(self) -> str:
+        """Whose it is."""
+        return self.counter.scope
+
+    @property
     def state(self) -> str:
         """What became of it in one word: the outcome that most wants somebody's eye, or `passed`."""
-        if self.is_passed:
-            return "passed"
-        outcomes = {delivery.outcome for delivery in self.deliveries}
-        return next((outcome.value for outcome in _BY_CONCERN if outcome in outcomes), "passed")
+        return "passed" if self.is_passed else _state(self.deliveries, "passed")
 
 
 _BY_CONCERN = (
@@ -104,6 +109,73 @@ class Message(msgspec.Struct, frozen=True):
 
     title: str
     body: str
+
+
+class FindingKind(StrEnum):
+    """What was found."""
+
+    ANOMALY = "anomaly"
+    LOOP = "loop"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that was found and is to be told.
+
+    Attributes:
+        kind: What.
+        scope: Whose, as `str(Scope)`.
+        topic: What of it: the same topic of a scope is told once in `QUIET_S`, whichever process found it.
+        found_at_s: When.
+        message: What is told.
+        notify: Names of the notifiers to be told; nobody where it is to be listed only.
+    """
+
+    kind: FindingKind
+    scope: str
+    topic: str
+    found_at_s: float
+    message: Message
+    notify: tuple[str, ...] = ()
+
+
+QUIET_S = 600
+"""What is found again of the same topic within this time is not told again."""
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A finding as it is told; see `Alert` for what both have.
+
+    Attributes:
+        alert_id: Its number, of the same row of numbers as alerts'.
+        kind: What was found,
+        scope: whose,
+        found_at_s: and when.
+        title: What is told in one line,
+        body: and at length.
+        deliveries: How notifiers are told, by name.
+        acked_at_s: When a person took note of it; None for not yet.
+        acked_by: Who.
+    """
+
+    alert_id: int
+    kind: FindingKind
+    scope: str
+    found_at_s: float
+    title: str
+    body: str
+    deliveries: tuple[Delivery, ...] = ()
+    acked_at_s: float | None = None
+    acked_by: str = ""
+
+    @property
+    def state(self) -> str:
+        """What became of it, as of an alert; `listed` where nobody was to be told."""
+        return _state(self.deliveries, "listed")
+
+
+def _state(deliveries: tuple[Delivery, ...], otherwise: str) -> str:
+    outcomes = {delivery.outcome for delivery in deliveries}
+    return next((outcome.value for outcome in _BY_CONCERN if outcome in outcomes), otherwise)
 
 
 class Rejected(msgspec.Struct, frozen=True):

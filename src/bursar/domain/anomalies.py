@@ -62,6 +62,12 @@ class Anomaly(msgspec.Struct, frozen=True):
         return {**msgspec.structs.asdict(self), "kind": self.kind.value, "said": self.said}
 
     @property
+    def whose(self) -> str:
+        """Whose spending it is, for a person."""
+        task = f", task {self.task}" if self.task else ""
+        return f"agent {self.agent} of {self.tenant}{task}"
+
+    @property
     def said(self) -> str:
         """What is not as usual, in a line for a person; names and numbers only."""
         usual, now = (self._spoken(amount) for amount in (self.baseline, self.observed))

@@ -58,7 +58,7 @@ def judge_call(engine: Engine, call: Call) -> Verdict:
     last = last_with_results(messages)
     if not loop.stops or last is None:
         return Verdict(faults=(LOOP,))
-    stop = Stop(tenant, conversation, name_of(last), describe(loop), call.arrival.at_s)
+    stop = Stop(tenant, conversation, name_of(last), describe(loop), call.arrival.at_s, notify=options.notify)
     watch.stop(stop)
     return _refuse(stop)
 

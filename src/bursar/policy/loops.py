@@ -28,11 +28,13 @@ class LoopOptions(msgspec.Struct, frozen=True):
         repeats: How often the same may come again, call for call and result for result, before that. The
             answer to the call before says so in a header.
         waiting: Tools by which the agent waits for something, so that it may well call them again.
+        notify: Names of the notifiers that are told when a conversation is stopped.
     """
 
     mode: str = "stop"
     repeats: int = 3
     waiting: frozenset[str] = frozenset()
+    notify: tuple[str, ...] = ()
 
 
 class LoopKind(StrEnum):

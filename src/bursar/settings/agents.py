@@ -19,6 +19,7 @@ from bursar.policy.loops import LoopOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
 from bursar.settings.sections import Section
+from bursar.settings.values import Label
 from bursar.wire.output import THINKING_TOKENS_MIN, OutputLimits
 
 ToolResultMode = Literal["lossless", "truncate", "off"]
@@ -157,11 +158,13 @@ class Loops(Section):
         mode: `stop` (default): its conversation is warned, then stopped; `warn`; or `off`.
         repeats: How often the same may come again before that; default 3.
         waiting: Tools by which the agent waits for something, so that it may well call them again.
+        notify: Whom to tell when a conversation is stopped, by the names of `[notify.NAME]`.
     """
 
     mode: Literal["stop", "warn", "off"] | None = None
     repeats: Annotated[int, Field(ge=2, le=100)] | None = None
     waiting: tuple[str, ...] | None = None
+    notify: tuple[Label, ...] | None = None
 
 
 class AgentSection(Section):
@@ -214,7 +217,12 @@ class AgentSection(Section):
             response_cache=_response_cache(self.response_cache),
             stable_prefix=StablePrefixPolicy(**self.stable_prefix.model_dump(exclude_none=True)),
             loops=LoopOptions(
-                **_said(mode=self.loops.mode, repeats=self.loops.repeats, waiting=_set(self.loops.waiting))
+                **_said(
+                    mode=self.loops.mode,
+                    repeats=self.loops.repeats,
+                    waiting=_set(self.loops.waiting),
+                    notify=self.loops.notify,
+                )
             ),
         )
 

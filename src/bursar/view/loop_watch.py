@@ -34,6 +34,7 @@ class Stop(msgspec.Struct, frozen=True):
         why: What it did, for a person; no text of its messages.
         at_s: When it was stopped, or let go on.
         is_resumed: Whether it may go on.
+        notify: Names of the notifiers to be told; known to the process that stopped it only.
     """
 
     tenant: str
@@ -42,6 +43,7 @@ class Stop(msgspec.Struct, frozen=True):
     why: str
     at_s: float
     is_resumed: bool = False
+    notify: tuple[str, ...] = ()
 
 
 class _Followed(msgspec.Struct, frozen=True, gc=False):

@@ -1,28 +1,36 @@
 """Settings → who looks for spending that is not as usual, and who is told."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bursar.adapters.anomalies import AnomalyFeed, AnomalyLog, AnomalyNotices
 from bursar.adapters.metrics import Metrics
+from bursar.domain.alerts import Finding
 from bursar.errors import BadSetting
 from bursar.policy.anomalies.watch import AnomalyWatch
 from bursar.ports import Clock
 from bursar.settings import Settings
-from bursar.wiring.alerts import build_notifier
 
 
-def build_anomaly_feed(settings: Settings, metrics: Metrics, clock: Clock) -> AnomalyFeed | None:
+def build_anomaly_feed(
+    settings: Settings, metrics: Metrics, clock: Clock, tell: Callable[[Finding], None]
+) -> AnomalyFeed | None:
     """Construct what stands between the calls and the metrics; None where nothing is looked for.
 
+    Args:
+        settings: What is looked for, and who is told.
+        metrics: Told of every call, and of what is found.
+        clock: The time.
+        tell: Puts what is found among the alerts.
+
     Raises:
-        BadSetting: Somebody is to be told for whom no notifier is set up, or by one that cannot be.
+        BadSetting: Somebody is to be told for whom no notifier is set up.
     """
     section = settings.anomalies
     if not section.enabled:
         return None
     check_anomaly_notifiers(settings)
-    notifiers = {name: build_notifier(name, settings.notify[name]) for name in section.notify}
-    sinks = (AnomalyLog(Path(settings.storage.dir)), metrics, AnomalyNotices(notifiers))
+    sinks = (AnomalyLog(Path(settings.storage.dir)), metrics, AnomalyNotices(tell, section.notify))
     return AnomalyFeed(metrics, AnomalyWatch(section.options()), sinks, clock)
 
 

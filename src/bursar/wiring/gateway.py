@@ -66,7 +66,6 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     timers = CoarseTimers()
     upstream = _open_upstream(settings, timers)
     metrics = Metrics()
-    anomalies = build_anomaly_feed(settings, metrics, clock)
     resources = AsyncExitStack()
     resources.enter_context(closing(ledger))
     resources.enter_context(closing(content))
@@ -74,6 +73,8 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     engine = build_engine(settings)
     alerts = Alerts(settings, engine, ledger, clock)
     alerts.close_with(resources)
+    tell = alerts.recorder.tell
+    anomalies = build_anomaly_feed(settings, metrics, clock, tell)
     held = build_holdings(settings.storage, engine, clock, Ledgers(ledger, retained), resources)
     held.holdings.observe = alerts.recorder.observe
     resources.push_async_callback(upstream.close)
@@ -117,7 +118,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 held.holdings.keep_renewing,
                 held.holdings.keep_sweeping,
                 watch.keep_looking,
-                LoopKeeper(engine.loops, admin, clock).keep_saving,
+                LoopKeeper(engine.loops, admin, clock, tell).keep_saving,
                 alerts.recorder.keep_recording,
                 alerts.deliverer.keep_delivering,
                 *([] if anomalies is None else [anomalies.keep_watching]),

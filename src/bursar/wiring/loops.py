@@ -1,11 +1,14 @@
-"""Storing what was stopped for its loop, so that it outlives the process and reaches others."""
+"""Storing what was stopped for its loop, so that it outlives the process and reaches others and people."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bursar.domain.admin import ItemKind
+from bursar.domain.alerts import Finding
 from bursar.errors import BursarError, StoreFailed
+from bursar.policy.alerts.findings import find_loop
 from bursar.ports import AdminStore, Clock
 from bursar.settings.stored_loops import BY, loop_item, outlived
 from bursar.view.loop_watch import LoopWatch
@@ -27,11 +30,13 @@ class LoopKeeper:
         loops: Where they come from.
         store: Where they go; its watch brings them to every process.
         clock: The time.
+        tell: Puts what was stopped among the alerts.
     """
 
     loops: LoopWatch
     store: AdminStore
     clock: Clock
+    tell: Callable[[Finding], None]
 
     async def keep_saving(self) -> None:
         """Store what is stopped, for ever."""
@@ -73,6 +78,7 @@ class LoopKeeper:
                 )
             if unsaved and unsaved[0] is stop:
                 unsaved.popleft()
+                self.tell(find_loop(stop))
 
     def _tidy(self) -> None:
         for name in list(outlived(self.store.read(), self.clock.now())):

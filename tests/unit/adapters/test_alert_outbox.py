@@ -105,7 +105,7 @@ def test_a_delivery_is_leased_to_one_until_the_lease_is_over(outbox: Outbox) -> 
 def test_one_alert_a_notifier_is_claimed_at_a_time_the_oldest_first(outbox: Outbox) -> None:
     record(outbox, crossing(fresh=(500,)), crossing(fresh=(1000,)))
     found = outbox.claim(("ann", "bob", "eve"), NOW_S, 60)
-    assert {(alert.at_per_mille, name) for alert, name in found} == {(500, "ann"), (1000, "bob")}
+    assert {(alert.alert_id, name) for alert, name in found} == {(1, "ann"), (2, "bob")}
     assert outbox.claim(("eve",), NOW_S, 60) == []
 
 

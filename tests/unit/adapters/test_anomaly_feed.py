@@ -1,22 +1,22 @@
 """From calls to whoever is told of what is not as usual."""
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from bursar.adapters.anomalies import AnomalyFeed, AnomalyLog, AnomalyNotices, read_anomalies, write_notice
+from bursar.adapters.anomalies import AnomalyFeed, AnomalyLog, AnomalyNotices, read_anomalies
 from bursar.adapters.ledger.sqlite import SqliteLedger
 from bursar.adapters.metrics import Metrics
 from bursar.cli.main import app
-from bursar.domain.alerts import Message, Rejected
+from bursar.domain.alerts import Finding
 from bursar.domain.anomalies import Anomaly, AnomalyKind
 from bursar.domain.ledger import Entry
+from bursar.policy.alerts.findings import find_anomaly
 from bursar.policy.anomalies.watch import AnomalyWatch
 from ledger_entries import entry
-from scripted_world import CountingObserver, ManualClock, until
+from scripted_world import CountingObserver, ManualClock
 
 FOUND = Anomaly(AnomalyKind.CALLS, "a/cme", "desk", "triage", 1_000, 9_000, 5.0, 60.0, ("op-1", "op-2"))
 
@@ -76,22 +76,7 @@ async def test_the_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(read_anomalies(tmp_path, 100)) >= 3
 
 
-class Notifier:
-    """Takes a message at the second try."""
-
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-
-    def send(self, message: Message) -> Rejected | None:
-        self.sent.append(message)
-        return Rejected("busy") if len(self.sent) == 1 else None
-
-
-async def test_people_are_told_again_where_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bursar.adapters.anomalies._WAIT_S", 0.0)
-    notifier = Notifier()
-    await AnomalyNotices({"oncall": notifier}).found(FOUND)
-    await until(lambda: len(notifier.sent) == 2)
-    await asyncio.sleep(0.01)
-    assert notifier.sent == [write_notice(FOUND)] * 2
-    assert "bursar stop agent:a%2Fcme/desk" in notifier.sent[0].body
+async def test_what_is_found_is_put_among_the_alerts() -> None:
+    told: list[Finding] = []
+    await AnomalyNotices(told.append, ("oncall",)).found(FOUND)
+    assert told == [find_anomaly(FOUND, ("oncall",))]

@@ -49,6 +49,7 @@ def test_alerts_are_listed_the_newest_first(outbox: Outbox, tmp_path: Path) -> N
     ]
     assert found[1] == {
         "id": 2,
+        "kind": "budget",
         "scope": "tenant:acme",
         "unit": "turns",
         "window": "hour",

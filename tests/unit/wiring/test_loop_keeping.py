@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from bursar.adapters.admin.sqlite import SqliteAdmin
 from bursar.cli.main import app
 from bursar.domain.admin import ItemKind
+from bursar.domain.alerts import Finding
 from bursar.errors import CallerMistake, StoreFailed
+from bursar.policy.alerts.findings import find_loop
 from bursar.settings.stored_loops import loop_item, read_loop_stops
 from bursar.view.loop_watch import LoopWatch, Stop
 from bursar.wiring.loops import LoopKeeper
@@ -21,8 +23,10 @@ STOP = Stop("acme", "c1", b"m", "it called find 4 times in a row", 5.0)
 async def test_stops_are_stored_and_read_by_other_processes(tmp_path: Path) -> None:
     admin, loops = SqliteAdmin.open(tmp_path), LoopWatch()
     loops.stop(STOP)
-    await LoopKeeper(loops, admin, ManualClock()).save()
+    told: list[Finding] = []
+    await LoopKeeper(loops, admin, ManualClock(), told.append).save()
     assert not loops.unsaved
+    assert told == [find_loop(STOP)]
     other = LoopWatch()
     other.replace_stops(read_loop_stops(SqliteAdmin.open(tmp_path).read()))
     assert other.stopped("acme", "c1") == STOP
@@ -35,13 +39,16 @@ def fail(*_: object) -> None:
 async def test_what_cannot_be_stored_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     admin, loops = SqliteAdmin.open(tmp_path), LoopWatch()
     loops.stop(STOP)
-    keeper = LoopKeeper(loops, admin, ManualClock())
+    told: list[Finding] = []
+    keeper = LoopKeeper(loops, admin, ManualClock(), told.append)
     with monkeypatch.context() as patched:
         patched.setattr(SqliteAdmin, "put", fail)
         with pytest.raises(StoreFailed):
             await keeper.save()
     assert list(loops.unsaved) == [STOP]
+    assert told == []
     await keeper.save()
+    assert len(told) == 1
     assert ItemKind.LOOP in admin.read().items
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from bursar.adapters.alerts.outbox import Outbox
-from bursar.domain.alerts import Alert, Message, Rejected
+from bursar.domain.alerts import Alert, Message, Notice, Rejected
 from bursar.errors import StoreFailed
 from bursar.ports import Notifier
 
@@ -105,7 +105,7 @@ class Deliverer:
         for task in list(self._under_way.values()):
             task.cancel()
 
-    async def _attempt(self, alert: Alert, name: str) -> None:
+    async def _attempt(self, alert: Alert | Notice, name: str) -> None:
         try:
             rejected = await self._send(alert, name)
             await self._keep_trying(lambda: self._end(alert, name, rejected))
@@ -116,11 +116,11 @@ class Deliverer:
             # There may be more for it.
             self._recorded.set()
 
-    async def _send(self, alert: Alert, name: str) -> Rejected | None:
+    async def _send(self, alert: Alert | Notice, name: str) -> Rejected | None:
         if _attempts(alert, name) > ATTEMPTS_MAX:
             return Rejected("processes ended while they tried to tell it")
         message = Message(alert.title, alert.body)
-        if not alert.title:
+        if isinstance(alert, Alert) and not alert.title:
             message = await asyncio.to_thread(self._compose, alert)
             await self._keep_trying(lambda: self._outbox.write(alert.alert_id, message))
         sending = in_thread(lambda: self._notifiers[name].send(message))
@@ -130,7 +130,7 @@ class Deliverer:
                 return sending.result()
             await self._keep_trying(lambda: self._outbox.renew(alert.alert_id, name, time.time() + LEASE_S))
 
-    def _end(self, alert: Alert, name: str, rejected: Rejected | None) -> None:
+    def _end(self, alert: Alert | Notice, name: str, rejected: Rejected | None) -> None:
         attempts = _attempts(alert, name)
         if rejected is None:
             self._outbox.delivered(alert.alert_id, name, time.time())
@@ -159,7 +159,7 @@ class Deliverer:
         self._failure = failure
 
 
-def _attempts(alert: Alert, name: str) -> int:
+def _attempts(alert: Alert | Notice, name: str) -> int:
     """Return how often it has been tried to tell a notifier, an attempt under way included."""
     return next(each.attempts for each in alert.deliveries if each.notifier == name)
 

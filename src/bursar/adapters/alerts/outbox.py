@@ -1,16 +1,16 @@
 """Alerts and their deliveries in one SQLite file, which processes share."""
 
 import sqlite3
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
 from bursar.adapters.alerts import statements as sql
-from bursar.adapters.alerts.rows import alert_of, us
+from bursar.adapters.alerts.rows import alert_of, notice_of, us
 from bursar.adapters.alerts.schema import OUTBOX
 from bursar.adapters.sqlite.connection import reader_connection, writer_connection
 from bursar.adapters.sqlite.opening import StoreFile, failing
-from bursar.domain.alerts import Alert, Message, Outcome
+from bursar.domain.alerts import QUIET_S, Alert, Finding, Message, Notice, Outcome
 from bursar.domain.budgets import Step
 from bursar.domain.reservations import Counter
 from bursar.policy.alerts.crossings import Crossing
@@ -18,8 +18,11 @@ from bursar.policy.alerts.crossings import Crossing
 FILE_NAME = "alerts.db"
 
 
+_BUDGET = "budget"
+
+
 class Outbox(StoreFile):
-    """Alerts, each once. Thread-safe: every method opens a connection of its own, and blocks for a commit.
+    """Alerts and notices, each once. Thread-safe: every method opens a connection of its own, and blocks.
 
     Args:
         path: The file, at the newest schema.
@@ -61,12 +64,37 @@ class Outbox(StoreFile):
                     is_passed = step.at_per_mille not in told
                     alert_id = _insert(connection, crossing, step, at_s, is_passed=is_passed)
                     if not is_passed:
-                        _address(connection, alert_id, step, notifiers, now_s)
+                        names = [action.notifier for action in step.actions if action.notifier]
+                        _address(connection, alert_id, names, notifiers, now_s)
                         due.append(alert_id)
         return due
 
-    def claim(self, notifiers: Collection[str], now_s: float, lease_s: float) -> list[tuple[Alert, str]]:
-        """Lease what is due to be delivered to notifiers, one alert for each of them, the oldest first.
+    def record_findings(
+        self, findings: Iterable[Finding], notifiers: Collection[str], now_s: float
+    ) -> Sequence[int]:
+        """Record findings, but for those whose topic was told lately.
+
+        Args:
+            findings: The findings.
+            notifiers: Names of those that are set up; whom else a finding names cannot be told.
+            now_s: The wall's time.
+
+        Returns:
+            The ids of new notices.
+        """
+        new: list[int] = []
+        with self._writing() as connection:
+            for finding in findings:
+                alert_id = _insert_notice(connection, finding)
+                if alert_id is not None:
+                    _address(connection, alert_id, finding.notify, notifiers, now_s)
+                    new.append(alert_id)
+        return new
+
+    def claim(
+        self, notifiers: Collection[str], now_s: float, lease_s: float
+    ) -> list[tuple[Alert | Notice, str]]:
+        """Lease what is due to be delivered to notifiers, one thing for each of them, the oldest first.
 
         An attempt counts when it begins, so that one that ends its process counts as well.
 
@@ -76,12 +104,12 @@ class Outbox(StoreFile):
             lease_s: How long nobody else may try.
 
         Returns:
-            Alerts, each with the notifier that is to be told.
+            Alerts and notices, each with the notifier that is to be told.
         """
         due = self._due(notifiers, now_s)
         if not due:
             return []
-        claimed: list[tuple[Alert, str]] = []
+        claimed: list[tuple[Alert | Notice, str]] = []
         with self._writing() as connection:
             for name in due:
                 row = connection.execute(sql.OLDEST_DUE, (us(now_s), us(now_s), name)).fetchone()
@@ -116,22 +144,28 @@ class Outbox(StoreFile):
             connection.execute(sql.POSTPONED, (error, us(due_at_s), alert_id, notifier))
 
     def newest(self, limit: int | None = None) -> Sequence[Alert]:
-        """Return alerts, the newest first."""
+        """Return alerts of budgets, the newest first."""
         with self._reading() as connection:
             ids = connection.execute(sql.NEWEST, (-1 if limit is None else limit,)).fetchall()
+            return [_read_alert(connection, alert_id) for (alert_id,) in ids]
+
+    def newest_of_all(self, limit: int | None = None) -> Sequence[Alert | Notice]:
+        """Return alerts and notices, the newest first."""
+        with self._reading() as connection:
+            ids = connection.execute(sql.NEWEST_OF_ALL, (-1 if limit is None else limit,)).fetchall()
             return [_read(connection, alert_id) for (alert_id,) in ids]
 
     def find(self, counter: Counter, at_per_mille: int) -> Alert | None:
         """Return the alert of a threshold in a window; None where there is none."""
         with self._reading() as connection:
             row = connection.execute(sql.FIND, (*_cells(counter), at_per_mille)).fetchone()
-            return None if row is None else _read(connection, row[0])
+            return None if row is None else _read_alert(connection, row[0])
 
-    def acknowledge(self, alert_id: int, by: str, now_s: float) -> tuple[Alert, bool] | None:
-        """Record that a person took note of an alert, so that nobody is told of it any more.
+    def acknowledge(self, alert_id: int, by: str, now_s: float) -> tuple[Alert | Notice, bool] | None:
+        """Record that a person took note of an alert or a notice, so that nobody is told of it any more.
 
         Returns:
-            The alert, and whether this was the first time; None where there is no such alert.
+            What it is, and whether this was the first time; None where there is none of that number.
         """
         with self._writing() as connection:
             if connection.execute(sql.ALERT, (alert_id,)).fetchone() is None:
@@ -203,11 +237,27 @@ def _insert(
     return int(cursor.lastrowid or 0)
 
 
+def _insert_notice(connection: sqlite3.Connection, finding: Finding) -> int | None:
+    """Insert a finding; None where the same was told lately."""
+    at_s, kind = int(finding.found_at_s), finding.kind.value
+    lately = (finding.scope, finding.topic, at_s - QUIET_S, at_s + QUIET_S, kind)
+    if connection.execute(sql.TOLD, lately).fetchone() is not None:
+        return None
+    message = finding.message
+    cells = (kind, finding.scope, finding.topic, at_s, at_s + 1, us(finding.found_at_s))
+    cursor = connection.execute(sql.INSERT_NOTICE, (*cells, message.title, message.body))
+    return int(cursor.lastrowid or 0)
+
+
 def _address(
-    connection: sqlite3.Connection, alert_id: int, step: Step, notifiers: Collection[str], now_s: float
+    connection: sqlite3.Connection,
+    alert_id: int,
+    names: Iterable[str],
+    notifiers: Collection[str],
+    now_s: float,
 ) -> None:
     """Say who is to be told of an alert."""
-    for name in dict.fromkeys(action.notifier for action in step.actions if action.notifier):
+    for name in dict.fromkeys(names):
         if name in notifiers:
             cells: tuple[Any, ...] = (alert_id, name, Outcome.PENDING.value, "", us(now_s), None)
         else:
@@ -216,8 +266,17 @@ def _address(
         connection.execute(sql.ADDRESS, cells)
 
 
-def _read(connection: sqlite3.Connection, alert_id: int) -> Alert:
+def _read(connection: sqlite3.Connection, alert_id: int) -> Alert | Notice:
+    row, deliveries = _rows(connection, alert_id)
+    return alert_of(row, deliveries) if row["kind"] == _BUDGET else notice_of(row, deliveries)
+
+
+def _read_alert(connection: sqlite3.Connection, alert_id: int) -> Alert:
+    return alert_of(*_rows(connection, alert_id))
+
+
+def _rows(connection: sqlite3.Connection, alert_id: int) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
     row = connection.execute(sql.ALERT, (alert_id,))
     names = [column[0] for column in row.description]
     deliveries = connection.execute(sql.DELIVERIES, (alert_id,)).fetchall()
-    return alert_of(dict(zip(names, row.fetchone(), strict=True)), deliveries)
+    return dict(zip(names, row.fetchone(), strict=True)), deliveries

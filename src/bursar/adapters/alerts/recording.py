@@ -1,4 +1,4 @@
-"""From crossings to alerts in the outbox: behind the calls' backs, and again until the outbox has them."""
+"""From what is crossed and found to the outbox: behind the calls' backs, and again until it is there."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from bursar.adapters.alerts.outbox import Outbox
+from bursar.domain.alerts import Finding
 from bursar.domain.bounded import BoundedDict
 from bursar.domain.budgets import Budget
 from bursar.domain.reservations import Counter, Level, Reservation
@@ -73,6 +74,7 @@ class Recorder:
         self._notifiers = notifiers
         self._waiting: list[_Seen] = []
         self._deferred: list[_Seen] = []
+        self._findings: list[Finding] = []
         self._recorded = BoundedDict[Counter, int](_COUNTERS_MAX)
         self._reviewed: BudgetBook | None = None
         self._review_at_s = 0.0
@@ -88,6 +90,13 @@ class Recorder:
             watch.replace(book)
         if not watch.is_idle and watch.look(reservation, amounts, levels):
             self._crossed.set()
+
+    def tell(self, finding: Finding) -> None:
+        """Take something that was found and is to be told. It never waits."""
+        self._findings.append(finding)
+        # Those that cannot be written for so long are old by then.
+        del self._findings[:-_WAITING_MAX]
+        self._crossed.set()
 
     async def keep_recording(self) -> None:
         """Record what is crossed, for ever."""
@@ -117,6 +126,7 @@ class Recorder:
         Raises:
             StoreFailed: It goes on waiting.
         """
+        await self._record_findings()
         self._gather()
         now_s = time.monotonic()
         ripe = [each for each in self._deferred if all_of_it or each.due_s <= now_s]
@@ -133,11 +143,22 @@ class Recorder:
         if due:
             self.recorded.set()
 
+    async def _record_findings(self) -> None:
+        findings = tuple(self._findings)
+        if not findings:
+            return
+        new = await asyncio.to_thread(self._outbox.record_findings, findings, self._notifiers, time.time())
+        # Others may have come meanwhile, or these been forgotten.
+        self._findings = [each for each in self._findings if each not in findings]
+        if new:
+            self.recorded.set()
+
     def forget(self, belongs: Callable[[str], bool]) -> None:
         """Forget what was crossed by scopes, as `str(Scope)` writes them, and is not recorded yet."""
         self._gather()
         self._waiting = [each for each in self._waiting if not belongs(each.crossing.counter.scope)]
         self._deferred = [each for each in self._deferred if not belongs(each.crossing.counter.scope)]
+        self._findings = [each for each in self._findings if not belongs(each.scope)]
         self._recorded.drop(lambda counter: belongs(counter.scope))
 
     async def close(self) -> None:

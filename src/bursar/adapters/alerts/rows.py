@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bursar.domain.alerts import Alert, Delivery, Outcome
+from bursar.domain.alerts import Alert, Delivery, FindingKind, Notice, Outcome
 from bursar.domain.reservations import Counter, Period, Unit
 
 _US_PER_S = 1_000_000
@@ -34,6 +34,21 @@ def alert_of(row: Mapping[str, Any], deliveries: Iterable[tuple[Any, ...]]) -> A
         deliveries=tuple(_delivery(*cells) for cells in deliveries),
         title=row["title"],
         body=row["body"],
+        acked_at_s=None if row["acked_at_us"] is None else seconds(row["acked_at_us"]),
+        acked_by=row["acked_by"],
+    )
+
+
+def notice_of(row: Mapping[str, Any], deliveries: Iterable[tuple[Any, ...]]) -> Notice:
+    """Return a notice from its row, and the rows of its deliveries."""
+    return Notice(
+        alert_id=row["id"],
+        kind=FindingKind(row["kind"]),
+        scope=row["scope"],
+        found_at_s=seconds(row["crossed_at_us"]),
+        title=row["title"],
+        body=row["body"],
+        deliveries=tuple(_delivery(*cells) for cells in deliveries),
         acked_at_s=None if row["acked_at_us"] is None else seconds(row["acked_at_us"]),
         acked_by=row["acked_by"],
     )

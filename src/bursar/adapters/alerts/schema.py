@@ -1,5 +1,8 @@
 """The outbox's tables. Times are microseconds since the epoch (UTC), but for those of windows: seconds.
 
+A notice is a row, too: `kind` says what was found (of all others it says "budget"), `period` holds its topic,
+and its window is the second in which it was found. Nothing else that belongs to budgets says anything of it.
+
 `crossed_at_us` and the window are by the clock that calls go by; all other times by the wall's, which all
 processes share.
 """
@@ -20,7 +23,7 @@ from sqlalchemy import (
 
 from bursar.adapters.sqlite.kind import StoreKind
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`."""
 
 APPLICATION_ID = 0x4252534E
@@ -55,6 +58,7 @@ alerts = Table(
     Column("body", Text, nullable=False),
     Column("acked_at_us", BigInteger, nullable=True),
     Column("acked_by", Text, nullable=False),
+    Column("kind", Text, nullable=False, server_default="budget"),
     UniqueConstraint("scope", "unit", "period", "start_s", "at_per_mille"),
 )
 

@@ -6,6 +6,17 @@ INSERT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', NULL, '')
 """
 
+INSERT_NOTICE = """
+    INSERT INTO alerts (kind, scope, unit, period, start_s, end_s, at_per_mille, "limit", settled, zone,
+        actions, crossed_at_us, is_passed, title, body, acked_at_us, acked_by)
+    VALUES (?, ?, '', ?, ?, ?, 0, 0, 0, '', '', ?, 0, ?, ?, NULL, '')
+"""
+
+TOLD = """
+    SELECT 1 FROM alerts
+    WHERE scope = ? AND unit = '' AND period = ? AND start_s > ? AND start_s < ? AND kind = ? LIMIT 1
+"""
+
 ADDRESS = """
     INSERT INTO deliveries (alert_id, notifier, outcome, error, due_at_us, ended_at_us, attempts,
         leased_until_us)
@@ -18,7 +29,9 @@ FIND = """
     SELECT id FROM alerts WHERE scope = ? AND unit = ? AND period = ? AND start_s = ? AND at_per_mille = ?
 """
 
-NEWEST = "SELECT id FROM alerts ORDER BY id DESC LIMIT ?"
+NEWEST = "SELECT id FROM alerts WHERE kind = 'budget' ORDER BY id DESC LIMIT ?"
+
+NEWEST_OF_ALL = "SELECT id FROM alerts ORDER BY id DESC LIMIT ?"
 
 ALERT = "SELECT * FROM alerts WHERE id = ?"
 
