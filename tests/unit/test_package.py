@@ -23,7 +23,7 @@ _HEAVY = {
 
 
 def test_the_public_names_are_those_that_exist() -> None:
-    assert bursar.__all__ == ["__version__"]
+    assert bursar.__all__ == ["__version__", "batch"]
     for name in bursar.__all__:
         assert getattr(bursar, name)
 

@@ -62,6 +62,9 @@ def run(
             "--ask-unseen", help="Ask a provider again what a crash has lost, though it may be paid twice."
         ),
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask once more about items that have failed in earlier runs.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, amounts with nine places.")] = False,
 ) -> None:
     """Answer each item of a file, several in one call.
@@ -88,6 +91,7 @@ def run(
         "ask_unseen": ask_unseen,
         "via": via,
         "poll_s": poll_s,
+        "again": again,
     }
     found = read_items(read_lines(items), str(items))
     plan = make_plan(found, read_instruction(instruction), read_schema_file(schema), model, options)
@@ -103,6 +107,29 @@ def run(
             raise typer.Exit(1)
     if failure is not None:
         raise failure
+
+
+@batch_app.command("cancel", epilog=examples("batch cancel"))
+def cancel(
+    journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="OUT.journal of the batch.")],
+    *,
+    gateway: Annotated[
+        str | None, typer.Option(metavar="URL", help="Bursar's gateway (http://127.0.0.1:4100 unsaid).")
+    ] = None,
+    upstream: Annotated[str | None, typer.Option(metavar="URL", help="A provider itself.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask the provider to end a batch's jobs early.
+
+    What they have answered by then is billed; `bursar batch run` reads it, and with --again goes on.
+    """
+    from bursar.wiring.batching import cancel_jobs
+
+    jobs = asyncio.run(cancel_jobs(journal, {"gateway": gateway, "upstream": upstream}))
+    if as_json:
+        typer.echo(orjson.dumps({"jobs": jobs}))
+    else:
+        typer.echo(f"Asked for the end of {', '.join(jobs)}." if jobs else "No job of this batch is open.")
 
 
 def _files(items: Path, out: Path | None, errors: Path | None) -> dict[str, str]:

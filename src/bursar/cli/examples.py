@@ -15,6 +15,9 @@ _BY_COMMAND = {
         "bursar batch run tickets.jsonl --instruction triage.txt --schema triage.json --via provider "
         "--upstream https://api.anthropic.com",
     ),
+    "batch cancel": (
+        "bursar batch cancel tickets.answers.jsonl.journal --upstream https://api.anthropic.com",
+    ),
     "demo": ("bursar demo", "bursar demo --transcripts talks.jsonl --tools tools.json"),
     "replay": (
         "bursar replay talks.jsonl --tools tools.json --bound",

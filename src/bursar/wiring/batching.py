@@ -12,7 +12,9 @@ from typing import Any, Literal, TypedDict, Unpack
 import orjson
 
 from bursar.adapters.batch.destination import Connection, Destination
-from bursar.adapters.batch.journal import FileJournal, MemoryJournal
+from bursar.adapters.batch.journal import FileJournal, MemoryJournal, read_journal
+from bursar.adapters.batch.provider_jobs import job_api
+from bursar.adapters.batch_limits import load_batch_limits
 from bursar.adapters.model_data import load_token_ratios
 from bursar.adapters.model_limits import load_windows
 from bursar.adapters.price_data import load_price_book
@@ -20,19 +22,20 @@ from bursar.domain.json_schema import JsonSchema, read_schema
 from bursar.domain.prompt import ContentClass
 from bursar.domain.windows import Window
 from bursar.drivers.batch.calls import CallRunner
+from bursar.drivers.batch.jobs import JobRunner
 from bursar.drivers.batch.state import BatchState
 from bursar.errors import BadLine, BadSetting, CallerMistake
-from bursar.policy.batch.answers import FaultKind
 from bursar.policy.batch.items import Item, read_items
 from bursar.policy.batch.judging import Judge
 from bursar.policy.batch.prompt import Assignment
-from bursar.policy.batch.records import FORMAT, Head
+from bursar.policy.batch.records import FORMAT, Head, Reopened, open_jobs
 from bursar.policy.batch.sizing import SizeLimits, Sizing
 from bursar.policy.batch.work import Work
 
 DEFAULT_MODEL = "claude-haiku-4-5"
 DEFAULT_GATEWAY = "http://127.0.0.1:4100"
 DEFAULT_CONCURRENCY = 4
+DEFAULT_POLL_S = 30.0
 
 _ANTHROPIC, _OPENAI = "anthropic.messages", "openai.chat"
 _KEY_VARIABLES = {_ANTHROPIC: "ANTHROPIC_API_KEY", _OPENAI: "OPENAI_API_KEY"}
@@ -65,6 +68,7 @@ class BatchOptions(TypedDict, total=False):
             again though that may be paid twice.
         via: `"calls"` (the default), or `"provider"` for the provider's own batch API, at half the price.
         poll_s: How often a provider's job is looked at.
+        again: Whether items that have failed in earlier runs are asked again.
     """
 
     gateway: str | None
@@ -77,6 +81,7 @@ class BatchOptions(TypedDict, total=False):
     ask_unseen: bool
     via: Via
     poll_s: float
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +225,12 @@ async def run_plan(plan: Plan, watch: Watch | None = None) -> BatchState:
     Raises:
         BursarError: It could not go on.
     """
-    head = Head(FORMAT, plan.assignment.fingerprint(plan.items), secrets.token_hex(6))
+    head = Head(
+        FORMAT,
+        plan.assignment.fingerprint(plan.items),
+        plan.assignment.dialect,
+        secrets.token_hex(6),
+    )
     path = plan.options.get("journal")
     journal = MemoryJournal(head) if path is None else FileJournal(Path(path), head)
     price = load_price_book().price(plan.assignment.model, time.time())
@@ -230,10 +240,13 @@ async def run_plan(plan: Plan, watch: Watch | None = None) -> BatchState:
             work=Work(plan.items, Sizing(plan.limits)),
             journal=journal,
             judge=Judge(plan.assignment, plan.items, price),
+            asks_unseen=plan.options.get("ask_unseen", False),
         )
         if watch is not None:
             state.watch = watch
             watch(state)
+        if plan.options.get("again") and state.work.failed:
+            state.write(Reopened())
         await _run(plan, state)
     finally:
         journal.close()
@@ -243,14 +256,24 @@ async def run_plan(plan: Plan, watch: Watch | None = None) -> BatchState:
 async def _run(plan: Plan, state: BatchState) -> None:
     connection = Connection(plan.destination)
     options = plan.options
+    jobs = JobRunner(
+        state,
+        job_api(connection),
+        load_batch_limits()[plan.assignment.dialect],
+        poll_s=options.get("poll_s", DEFAULT_POLL_S),
+        now=time.time,
+    )
     try:
-        runner = CallRunner(
-            state,
-            connection,
-            concurrency=options.get("concurrency", DEFAULT_CONCURRENCY),
-            asks_unseen=options.get("ask_unseen", False),
-        )
-        await runner.run()
+        if options.get("via") == "provider":
+            await jobs.run()
+        elif jobs.left:
+            raise BadSetting(
+                "a job of this batch is still at the provider; go on with --via provider until it is read",
+                place="--via",
+            )
+        else:
+            concurrency = options.get("concurrency", DEFAULT_CONCURRENCY)
+            await CallRunner(state, connection, concurrency=concurrency).run()
     finally:
         await connection.close()
 
@@ -363,6 +386,26 @@ def _check_lengths(
             )
 
 
-def unseen_count(state: BatchState) -> int:
-    """Return how many items may have been paid for without an answer."""
-    return sum(fault.kind is FaultKind.UNSEEN for fault in state.work.failed.values())
+async def cancel_jobs(journal: Path, options: BatchOptions) -> list[str]:
+    """Ask the provider to end a batch's jobs early; what they have answered by then is kept, and billed.
+
+    Args:
+        journal: The batch's journal.
+        options: Who is to be asked.
+
+    Returns:
+        The provider's ids of the jobs.
+
+    Raises:
+        BursarError: The journal cannot be read, or the provider does not do it.
+    """
+    head, records = read_journal(journal)
+    jobs = [job for _, job in open_jobs(records).values() if job]
+    connection = Connection(_destination(head.dialect, options))
+    api = job_api(connection)
+    try:
+        for job in jobs:
+            await api.cancel(job)
+    finally:
+        await connection.close()
+    return jobs

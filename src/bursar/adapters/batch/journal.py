@@ -92,27 +92,41 @@ class FileJournal:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.ftruncate(self._file, whole)
-        records = [self._decode(line, number) for number, line in enumerate(content[:whole].splitlines(), 1)]
-        if not records:
+        if not whole:
             self.append(head)
             return head, []
-        found = records[0]
-        if not isinstance(found, Head) or found.format != FORMAT:
-            raise CorruptStore(
-                f"{self._path} is no journal of this version of bursar batch; choose another --out"
-            )
+        found, records = _decode(content[:whole], self._path)
         if found.fingerprint != head.fingerprint:
             raise BadSetting(
                 "it is of other items, another instruction, schema or model; choose another --out, or delete "
                 "it to begin anew",
                 place=str(self._path),
             )
-        return found, records[1:]
+        return found, records
 
-    def _decode(self, line: bytes, number: int) -> Record:
+
+def read_journal(path: Path) -> tuple[Head, list[Record]]:
+    """Read a journal that another process may be writing.
+
+    Raises:
+        BadSetting: It cannot be read.
+        CorruptStore: It is no journal.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadSetting(f"cannot be read: {error.strerror}", place=str(path)) from None
+    return _decode(content[: content.rfind(b"\n") + 1], path)
+
+
+def _decode(content: bytes, path: Path) -> tuple[Head, list[Record]]:
+    records: list[Record] = []
+    for number, line in enumerate(content.splitlines(), start=1):
         try:
-            return _RECORD.decode(line)
+            records.append(_RECORD.decode(line))
         except msgspec.DecodeError as error:
-            raise CorruptStore(
-                f"{self._path}:{number}: cannot be read: {error}; choose another --out"
-            ) from None
+            raise CorruptStore(f"{path}:{number}: cannot be read: {error}; choose another --out") from None
+    head = records[0] if records else None
+    if not isinstance(head, Head) or head.format != FORMAT:
+        raise CorruptStore(f"{path} is no journal of this version of bursar batch; choose another --out")
+    return head, records[1:]

@@ -9,7 +9,7 @@ from bursar.drivers.batch.state import BatchState, BatchStopped
 from bursar.errors import BursarError, UpstreamFailed
 from bursar.policy.batch.answers import FaultKind
 from bursar.policy.batch.judging import write_call
-from bursar.policy.batch.records import Failed, Sent, Withdrawn, take_record
+from bursar.policy.batch.records import Failed, Sent, Withdrawn
 from bursar.policy.batch.work import PackedCall
 
 _ATTEMPTS_MAX = 6
@@ -30,16 +30,13 @@ class CallRunner:
         state: The batch.
         connection: Who answers.
         concurrency: How many calls are under way at a time.
-        asks_unseen: Whether calls whose answers nobody saw are asked again even where that may be paid twice.
     """
 
-    def __init__(
-        self, state: BatchState, connection: Connection, *, concurrency: int, asks_unseen: bool
-    ) -> None:
+    def __init__(self, state: BatchState, connection: Connection, *, concurrency: int) -> None:
         self._state = state
         self._connection = connection
         self._concurrency = concurrency
-        self._asks_unseen = asks_unseen or connection.destination.is_gateway
+        self._asks_unseen = state.asks_unseen or connection.destination.is_gateway
         self._changed = asyncio.Condition()
         self._failure: BursarError | None = None
 
@@ -74,7 +71,7 @@ class CallRunner:
         """See to the calls that an earlier run has sent, and of which it saw no answer."""
         for call in self._state.work.under_way:
             if not self._asks_unseen:
-                self._report_unseen(call)
+                self._state.report_unseen(call)
             elif not self._state.is_stopping:
                 await self._make(call, is_again=True)
 
@@ -113,11 +110,11 @@ class CallRunner:
     async def _make(self, call: PackedCall, *, is_again: bool = False) -> None:
         state = self._state
         body = write_call(state.assignment, state.work.items, call)
-        response = await self._ask(call, body)
+        response, is_repeated = await self._ask(call, body)
         if response is None:
-            self._report_unseen(call)
+            self._state.report_unseen(call)
         elif response.status == 200:
-            charged = replace(response.charged, is_again=is_again)
+            charged = replace(response.charged, is_again=is_again or is_repeated)
             state.write(state.judge.read(call, response.body, charged))
         elif response.status in _OWN_FAULT and (len(call.items) > 1 or state.tally.calls):
             state.write(Failed(call.number, FaultKind.REJECTED, response.reason))
@@ -125,8 +122,11 @@ class CallRunner:
             state.write(Withdrawn(call.number))
             raise BatchStopped(f"{response.reason}; when that is mended, run the same again")
 
-    async def _ask(self, call: PackedCall, body: bytes) -> Response | None:
+    async def _ask(self, call: PackedCall, body: bytes) -> tuple[Response | None, bool]:
         """Ask until there is an answer; None where it was sent and no answer was seen.
+
+        Returns:
+            The answer, and whether it is that to a repeated attempt.
 
         Raises:
             BatchStopped: There is nobody to ask.
@@ -139,7 +139,7 @@ class CallRunner:
                 response = await self._connection.call(body, key)
             except UpstreamFailed as failure:
                 if failure.sent and not self._asks_unseen:
-                    return None
+                    return None, attempt > 1
                 if is_last:
                     if not failure.sent:
                         self._state.write(Withdrawn(call.number))
@@ -147,19 +147,11 @@ class CallRunner:
             else:
                 may_retry = response.headers.get("x-should-retry") != "false"
                 if response.status not in _PASSING or is_last or not may_retry:
-                    return response
+                    return response, attempt > 1
                 pause_s = max(pause_s, _retry_after_s(response))
             await asyncio.sleep(min(pause_s, _PAUSE_MAX_S))
             pause_s *= 2
         raise AssertionError("the last attempt returns or raises")
-
-    def _report_unseen(self, call: PackedCall) -> None:
-        """Let a call's items fail, in this run only: the journal still has it as sent, for who asks again."""
-        reason = (
-            "it was sent, and its answer was not seen; to ask again may be paid twice: --ask-unseen does so"
-        )
-        take_record(Failed(call.number, FaultKind.UNSEEN, reason), self._state.work, self._state.tally)
-        self._state.watch(self._state)
 
 
 def _retry_after_s(response: Response) -> float:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bursar.errors import BursarError
+from bursar.policy.batch.answers import FaultKind
 from bursar.policy.batch.judging import Judge
 from bursar.policy.batch.prompt import Assignment
-from bursar.policy.batch.records import Head, Record, take_record, take_records
+from bursar.policy.batch.records import Failed, Head, Record, take_record, take_records
 from bursar.policy.batch.tally import Tally
-from bursar.policy.batch.work import Work
+from bursar.policy.batch.work import PackedCall, Work
 
 
 class BatchStopped(BursarError):
@@ -47,6 +48,8 @@ class BatchState:
         work: What is still to be done.
         journal: Where it is written down.
         judge: Reads answers.
+        asks_unseen: Whether calls that were sent, and whose answers nobody saw, are asked again even where
+            that may be paid twice.
         watch: Told after every change.
         tally: What it has cost.
         resumed_calls: Calls that were answered before this run.
@@ -58,6 +61,7 @@ class BatchState:
     work: Work
     journal: Journal
     judge: Judge
+    asks_unseen: bool = False
     watch: Callable[["BatchState"], None] = _unwatched
     tally: Tally = field(default_factory=Tally)
     resumed_calls: int = 0
@@ -73,4 +77,12 @@ class BatchState:
         """Journal a record, then take it in. A call that was packed has begun already."""
         self.journal.append(record)
         take_record(record, self.work, self.tally)
+        self.watch(self)
+
+    def report_unseen(self, call: PackedCall) -> None:
+        """Let a call's items fail, in this run only: the journal has it as sent still, for who asks again."""
+        reason = (
+            "it was sent, and its answer was not seen; to ask again may be paid twice: --ask-unseen does so"
+        )
+        take_record(Failed(call.number, FaultKind.UNSEEN, reason), self.work, self.tally)
         self.watch(self)

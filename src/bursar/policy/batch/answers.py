@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
     CUT = "cut"  # The answer ended at the output limit before it.
     REFUSED = "refused"  # The model refused.
     REJECTED = "rejected"  # The provider would not take the request.
+    FAILED = "failed"  # The provider failed at it.
     UNSEEN = "unseen"  # It was sent, and perhaps paid for, but no answer was seen.
     EXPIRED = "expired"  # The provider did not come to it in time.
     CANCELLED = "cancelled"  # Its job was cancelled.

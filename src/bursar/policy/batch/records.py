@@ -18,11 +18,13 @@ class Head(msgspec.Struct, frozen=True, tag="batch", tag_field="is"):
     Attributes:
         format: Of the journal.
         fingerprint: Names the work (`Assignment.fingerprint`).
+        dialect: The API that is asked.
         run: Names this journal; calls and jobs are told from others' by it.
     """
 
     format: int
     fingerprint: str
+    dialect: str
     run: str
 
 
@@ -94,6 +96,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="is"):
         return Outcome({}, dict.fromkeys(call.items, Fault(self.kind, self.reason)))
 
 
+class Reopened(msgspec.Struct, frozen=True, tag="reopened", tag_field="is"):
+    """Items that have failed are to be asked again."""
+
+
 class JobBegun(msgspec.Struct, frozen=True, tag="job", tag_field="is"):
     """A job of several calls is about to be handed to the provider.
 
@@ -121,7 +127,7 @@ class JobClosed(msgspec.Struct, frozen=True, tag="closed", tag_field="is"):
     name: str
 
 
-Record = Head | Sent | Withdrawn | Ended | Failed | JobBegun | JobAccepted | JobClosed
+Record = Head | Sent | Withdrawn | Ended | Failed | Reopened | JobBegun | JobAccepted | JobClosed
 
 
 def take_record(record: Record, work: Work, tally: Tally) -> None:
@@ -132,6 +138,8 @@ def take_record(record: Record, work: Work, tally: Tally) -> None:
         case JobBegun(_, calls):
             for call in calls:
                 work.begin(call)
+        case Reopened():
+            work.reopen()
         case Withdrawn(number) if call := work.find(number):
             work.withdraw(call)
         case Failed(number) if call := work.find(number):

@@ -2,7 +2,7 @@
 
 An item whose answer is missing, malformed or there twice is asked again alone, since it is the item that the
 model stumbled over. Of a call that brought nothing at all, each half is asked again; what an output limit cut
-off goes on in further calls. An item that has been asked `tries_max` times has failed, with the last reason.
+off goes on in further calls. An item that has been asked three times has failed, with the last reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,12 @@ from bursar.policy.batch.items import Item
 from bursar.policy.batch.sizing import Sizing
 
 TRIES_MAX = 3
+
+# Nobody has looked at these items yet: they are asked again as they were.
+_UNTOUCHED = frozenset((FaultKind.FAILED, FaultKind.EXPIRED, FaultKind.CANCELLED))
+
+# Somebody has to decide whether these are asked again: it may cost twice, or is not wanted.
+_FINAL = frozenset((FaultKind.UNSEEN, FaultKind.CANCELLED))
 
 
 class PackedCall(msgspec.Struct, frozen=True, gc=False):
@@ -57,16 +63,15 @@ class Work:
     Args:
         items: All items, in their order.
         sizing: How many go together.
-        tries_max: How often an item is asked.
     """
 
-    def __init__(self, items: Sequence[Item], sizing: Sizing, tries_max: int = TRIES_MAX) -> None:
+    def __init__(self, items: Sequence[Item], sizing: Sizing) -> None:
         self.items = items
         self.sizing = sizing
         self.answers: dict[int, Json] = {}
         self.failed: dict[int, Fault] = {}
         self.retries = 0
-        self._tries_max = tries_max
+        self._tries_max = TRIES_MAX
         self._tries = [0] * len(items)
         self._started = [False] * len(items)
         self._fresh = 0
@@ -123,11 +128,22 @@ class Work:
         if self._under_way.pop(call.number, None) is None:
             return
         self.answers.update(outcome.answers)
-        self.sizing.learn(len(call.items), len(outcome.faults), outcome.output_tokens, is_cut=outcome.is_cut)
+        faulty = sum(fault.kind not in _UNTOUCHED for fault in outcome.faults.values())
+        self.sizing.learn(len(call.items), faulty, outcome.output_tokens, is_cut=outcome.is_cut)
         again = [position for position in call.items if self._is_tried_again(call, position, outcome)]
         self.retries += len(again)
         for group in self._regroup(again, outcome):
             self._groups[group] = self._note(group, outcome)
+
+    def reopen(self) -> None:
+        """Let every item that has failed be asked a few times more."""
+        positions = sorted(self.failed)
+        faults = dict(self.failed)
+        self.failed.clear()
+        for group in _chunks(positions, self.sizing.size):
+            self._groups[group] = self._note(group, Outcome({}, faults))
+        # The count goes on: no note is written twice, and no answer kept for an earlier time answers again.
+        self._tries_max = TRIES_MAX + max((self._tries[position] for position in positions), default=0)
 
     def _is_tried_again(self, call: PackedCall, position: int, outcome: Outcome) -> bool:
         fault = outcome.faults.get(position)
@@ -139,22 +155,23 @@ class Work:
         ):
             return True
         self._tries[position] += 1
-        if self._tries[position] < self._tries_max and fault.kind is not FaultKind.UNSEEN:
+        if self._tries[position] < self._tries_max and fault.kind not in _FINAL:
             return True
         self.failed[position] = fault
         return False
 
     def _regroup(self, again: list[int], outcome: Outcome) -> list[tuple[int, ...]]:
         cut = [position for position in again if outcome.faults[position].kind is FaultKind.CUT]
-        others = [position for position in again if outcome.faults[position].kind is not FaultKind.CUT]
-        groups = _chunks(cut, self.sizing.size)
+        untouched = [position for position in again if outcome.faults[position].kind in _UNTOUCHED]
+        others = [position for position in again if position not in cut and position not in untouched]
+        groups = [*_chunks(cut, self.sizing.size), *_chunks(untouched, len(untouched) or 1)]
         last = any(self._tries[position] >= self._tries_max - 1 for position in others)
         size = 1 if outcome.answers or last else max(1, (len(others) + 1) // 2)
         return [*groups, *_chunks(others, size)]
 
     def _note(self, group: tuple[int, ...], outcome: Outcome) -> str:
         tries = max(self._tries[position] for position in group)
-        if not tries:
+        if not tries or outcome.faults[group[0]].kind in _UNTOUCHED:
             return ""
         return f"Attempt {tries + 1}. The answer before was not accepted: {outcome.faults[group[0]].reason}"
 
