@@ -22,6 +22,7 @@ BENCHMARKS = (
     "budget_store",
     "budgets_overhead",
     "keys",
+    "guards",
     "loops",
     "anomalies",
     "exchange",
