@@ -1,9 +1,11 @@
 """The `bursar` command."""
 
 import sys
+from typing import Annotated
 
 import typer
 
+import bursar
 from bursar.cli.alert import alert_app
 from bursar.cli.anomaly import anomaly_app
 from bursar.cli.batch import batch_app
@@ -31,6 +33,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"bursar {bursar.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which Bursar this is.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """The cost engine for LLM agents: see where every token goes, pay less, and prove both."""
+
+
 app.command(epilog=examples("serve"))(serve)
 app.command(epilog=examples("report"))(report)
 app.command(epilog=examples("replay"))(replay)
