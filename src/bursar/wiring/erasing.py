@@ -163,19 +163,22 @@ class Eraser:
         items = [(kind, name) for kind, named in state.items.items() for name in named]
         items += [(change.kind, change.name) for change in changes]
         names = _told_names(self.tenant, traces)
+        mark = state.items.get(ItemKind.ERASURE, {}).get(self.name)
+        known = Erasure() if mark is None else read_erasure(mark)
+        # What was broken off half-way names the tenant still.
+        is_unfinished = bool(known.tenant)
         counts |= {
             "ledger": traces.calls,
             "content": erase_content(self._directory, self.tenant, is_dry_run=True),
-            "admin": sum(belongings.holds_item(kind, name) for kind, name in items),
+            "admin": sum(belongings.holds_item(kind, name) for kind, name in items) + is_unfinished,
             "alerts": erase_alerts(self._directory, belongings.holds, names, is_dry_run=True),
             "anomalies": erase_anomalies(self._directory, self.tenant, is_dry_run=True),
         }
-        mark = state.items.get(ItemKind.ERASURE, {}).get(self.name)
         return Found(
             counts,
             tuple(_places(self.settings, belongings)),
             held + self._open_calls(),
-            None if mark is None else read_erasure(mark).erased_at_s,
+            known.erased_at_s,
         )
 
     def _counters(

@@ -33,3 +33,19 @@ def test_a_value_that_is_too_heavy_by_itself_is_not_kept() -> None:
     assert not texts
     texts.keep("small", "x")
     assert list(texts) == ["small"]
+
+
+def test_what_is_dropped_weighs_nothing_any_more() -> None:
+    texts: WeighedDict[int, str] = WeighedDict(16, len)
+    items: BoundedDict[int, str] = BoundedDict(8)
+    for number in range(4):
+        texts.keep(number, "x" * 4)
+        items.keep(number, "x")
+    texts.drop(lambda key: key % 2 == 0)
+    items.drop(lambda key: key % 2 == 0)
+    assert list(texts) == list(items) == [1, 3]
+    texts.keep(5, "x" * 8)
+    assert list(texts) == [1, 3, 5]
+    texts.clear()
+    texts.keep(6, "x" * 16)
+    assert list(texts) == [6]

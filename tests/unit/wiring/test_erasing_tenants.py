@@ -26,7 +26,7 @@ from bursar.domain.ledger import Entry, Status
 from bursar.domain.report import ReportKey
 from bursar.domain.reservations import Counter, Period, Unit
 from bursar.domain.scopes import Scope, ScopeKind, ScopePattern, read_pattern
-from bursar.errors import CallerMistake
+from bursar.errors import CallerMistake, StoreFailed
 from bursar.policy.alerts.crossings import Crossing
 from bursar.policy.keys.ring import KeyRing, read_keys
 from bursar.ports import ContentKey, ContentKind
@@ -34,6 +34,7 @@ from bursar.settings import Settings, parse_budget
 from bursar.settings.stored import Act, budget_item, conversation_item, stop_item
 from bursar.settings.stored_loops import loop_item
 from bursar.view.loop_watch import Stop
+from bursar.wiring import erasing
 from bursar.wiring.erasing import Eraser
 from bursar.wiring.keys import KeyDesk
 from ledger_entries import HOUR_S, T0_S, entry, unpriced
@@ -253,6 +254,28 @@ def test_it_may_be_called_again_and_finds_what_came_since(full: Path) -> None:
     record(full, [call(1_001, TENANT)])
     assert eraser(full).erase().counts["ledger"] == 1
     assert TENANT.encode() not in b"".join(content for _, content in written(full))
+
+
+@pytest.mark.parametrize("broken", ["erase_content", "erase_from_ledger", "erase_from_admin"])
+def test_what_was_broken_off_is_finished_by_the_next_try(
+    full: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: Any, is_dry_run: bool = False) -> int:
+        if is_dry_run:
+            return 1
+        raise StoreFailed("the disk is full")
+
+    total = LedgerReader.open(full).report().total
+    with monkeypatch.context() as patched:
+        patched.setattr(erasing, broken, fail)
+        with pytest.raises(StoreFailed, match="full"):
+            eraser(full).erase()
+    assert not eraser(full).find().is_nothing
+    eraser(full).erase()
+    assert eraser(full).find().is_nothing
+    content = b"".join(content for _, content in written(full))
+    assert not any(name in content for name in MINE)
+    assert LedgerReader.open(full).report().total == total
 
 
 def test_an_unknown_tenant_is_an_error_and_changes_nothing(full: Path) -> None:
