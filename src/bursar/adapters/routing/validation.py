@@ -1,0 +1,169 @@
+"""Judges a learned model by outcomes that it did not learn from.
+
+Outcomes are dealt into folds; each fold is scored by a model that was fitted to the others. All scores are
+then taken together, so that one threshold holds for all.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import xxhash
+
+from bursar import __version__
+from bursar.adapters.routing.fitting import STRENGTH, Example, Fitted, Learner
+from bursar.adapters.routing.outcomes import Outcomes
+from bursar.errors import CallerMistake
+from bursar.policy.routing.curve import Curve, Stakes, oracle_strong_calls, random_strong_calls, trace
+from bursar.policy.routing.features import read_features
+from bursar.policy.routing.model import ModelCard, RouteModel, score
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What routing by a score comes to, at the threshold that is cheapest for a wanted quality.
+
+    Attributes:
+        cost_saved: Share saved of what the strong model alone would cost.
+        quality: Of the mix over the strong model alone.
+        strong_share: Share of the calls that go to the strong model.
+        threshold: Scores from there up go there.
+        random_cost_saved: What drawing lots would save at the same quality.
+        oracle_cost_saved: What knowing all outcomes beforehand would save.
+    """
+
+    cost_saved: float
+    quality: float
+    strong_share: float
+    threshold: float
+    random_cost_saved: float
+    oracle_cost_saved: float
+
+
+class Validation:
+    """Outcomes, made ready to be learned from again and again.
+
+    Args:
+        outcomes: The outcomes.
+        learner: What fits models.
+        advance: Told each time a model was fitted.
+    """
+
+    def __init__(
+        self, outcomes: Outcomes, learner: Learner, advance: Callable[[], None] = lambda: None
+    ) -> None:
+        self._outcomes = outcomes
+        self._learner = learner
+        self._advance = advance
+        self._examples = [
+            Example(read_features(row.prompt, row.answer), row.outcome) for row in outcomes.rows
+        ]
+
+    def curve(self, folds: int, seed: int = 0) -> Curve:
+        """Return what all thresholds come to, over all folds together.
+
+        Args:
+            folds: How many; at least 2.
+            seed: Which way to deal the outcomes.
+
+        Raises:
+            CallerMistake: There are fewer groups of outcomes than folds.
+        """
+        dealt = deal([row.group for row in self._outcomes.rows], folds, seed)
+        scores = [0.0] * len(self._examples)
+        for fold in range(folds):
+            fitted = self._fit([number for number, own in enumerate(dealt) if own != fold])
+            model = self._model(fitted, Curve(0, ()))
+            for number in (number for number, own in enumerate(dealt) if own == fold):
+                scores[number] = score(model, self._examples[number].features)
+        return trace(scores, [example.outcome for example in self._examples])
+
+    def model(self, folds: int, seed: int = 0) -> RouteModel:
+        """Fit a model to all outcomes, with the curve that cross-validation draws.
+
+        Raises:
+            CallerMistake: There are fewer groups of outcomes than folds.
+        """
+        curve = self.curve(folds, seed).thinned()
+        fitted = self._fit(range(len(self._examples)))
+        return self._model(fitted, curve, {"folds": folds, "seed": seed})
+
+    def figures(self, curve: Curve, stakes: Stakes, quality: float) -> Figures:
+        """Return what a curve comes to at its cheapest threshold for a quality."""
+        outcomes = [example.outcome for example in self._examples]
+        calls = len(outcomes)
+        point = curve.cheapest(quality)
+        return Figures(
+            cost_saved=stakes.saved(calls, point.strong_calls),
+            quality=point.quality,
+            strong_share=point.strong_calls / calls,
+            threshold=point.threshold,
+            random_cost_saved=stakes.saved(calls, random_strong_calls(outcomes, quality)),
+            oracle_cost_saved=stakes.saved(calls, oracle_strong_calls(outcomes, quality)),
+        )
+
+    def _fit(self, numbers: Sequence[int]) -> Fitted:
+        fitted = self._learner.fit([self._examples[number] for number in numbers])
+        self._advance()
+        return fitted
+
+    def _model(self, fitted: Fitted, curve: Curve, options: dict[str, int] | None = None) -> RouteModel:
+        outcomes = self._outcomes
+        gains = [example.outcome.strong - example.outcome.weak for example in self._examples]
+        card = ModelCard(
+            weak=outcomes.weak,
+            strong=outcomes.strong,
+            answer_field=outcomes.wanted.answer_field,
+            data_sha256=outcomes.sha256,
+            rows=len(gains),
+            strong_better=sum(gain > 0 for gain in gains),
+            strong_worse=sum(gain < 0 for gain in gains),
+            options={
+                **(options or {}),
+                "group_by": outcomes.wanted.group_field,
+                "strength": STRENGTH,
+                "bursar": __version__,
+                "scikit-learn": self._learner.version,
+            },
+        )
+        return RouteModel(card, fitted.space, fitted.better, fitted.worse, curve)
+
+
+def mean(figures: Sequence[Figures]) -> Figures:
+    """Return the mean of each figure."""
+    rows = zip(*(msgspec.structs.astuple(each) for each in figures), strict=True)
+    return Figures(*(sum(row) / len(figures) for row in rows))
+
+
+def deal(groups: Sequence[str], folds: int, seed: int) -> list[int]:
+    """Deal outcomes into folds of nearly equal size; those of one group stay together.
+
+    Args:
+        groups: The group of each outcome.
+        folds: How many.
+        seed: Which way; the same on every machine.
+
+    Returns:
+        The fold of each outcome, from 0.
+
+    Raises:
+        CallerMistake: There are fewer groups than folds.
+    """
+    sizes: dict[str, int] = {}
+    for group in groups:
+        sizes[group] = sizes.get(group, 0) + 1
+    if len(sizes) < folds:
+        raise CallerMistake(
+            f"{folds} folds need as many prompts (or groups) at least, and there are {len(sizes)}; "
+            f"ask for fewer with --folds, or give more outcomes"
+        )
+    shuffled = sorted(sizes, key=lambda group: _draw(group, seed))
+    filled = [0] * folds
+    fold_of: dict[str, int] = {}
+    for group in shuffled:
+        fold = filled.index(min(filled))
+        filled[fold] += sizes[group]
+        fold_of[group] = fold
+    return [fold_of[group] for group in groups]
+
+
+def _draw(group: str, seed: int) -> bytes:
+    return xxhash.xxh3_128_digest(f"{seed}/{group}".encode("utf-8", "surrogatepass"))

@@ -1,0 +1,62 @@
+"""A prompt as a learned model sees it: hashed words and pairs of words, and measures.
+
+Words are hashed, so that a model's file holds none of the prompts' words.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+
+import msgspec
+import xxhash
+
+from bursar.policy.routing.texts import MEASURES, read_text
+
+BUCKETS = 1 << 17
+"""How many different words and pairs are told apart; more meet in one bucket now and then."""
+
+MEASURE_COUNT = len(MEASURES)
+
+_MASK = BUCKETS - 1
+# A pair's hash is made of its words' hashes, which takes a third of the time of hashing it.
+_PAIR_FACTOR = 0x9E3779B1
+_PROMPT_SEED = 1
+_ANSWER_SEED = 2
+
+_hash = xxhash.xxh32_intdigest
+
+
+class Features(msgspec.Struct, frozen=True, gc=False):
+    """What a learned model sees.
+
+    Attributes:
+        counts: How often a word or a pair of words fell into a bucket, by bucket.
+        measures: `texts.MEASURES` of the prompt; of the answer too, where there is one.
+    """
+
+    counts: Mapping[int, int]
+    measures: tuple[float, ...]
+
+
+def read_features(prompt: str, answer: str | None = None) -> Features:
+    """Read what a learned model sees.
+
+    Args:
+        prompt: The text of the newest message that a user wrote.
+        answer: The weak model's answer, for a model that judges it (a cascade); None before there is one.
+    """
+    text = read_text(prompt)
+    buckets = _buckets(text.tokens, _PROMPT_SEED)
+    if answer is None:
+        return Features(Counter(buckets), text.measures)
+    answered = read_text(answer)
+    buckets += _buckets(answered.tokens, _ANSWER_SEED)
+    return Features(Counter(buckets), text.measures + answered.measures)
+
+
+def _buckets(tokens: list[str], seed: int) -> list[int]:
+    # Half a pair of surrogates is no Unicode, but JSON can write one.
+    hashes = [_hash(token.encode("utf-8", "surrogatepass"), seed) for token in tokens]
+    buckets = [value & _MASK for value in hashes]
+    buckets += [((before * _PAIR_FACTOR ^ after) >> 7) & _MASK for before, after in pairwise(hashes)]
+    return buckets
