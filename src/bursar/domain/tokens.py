@@ -6,7 +6,7 @@ that the provider reports (`Calibration`). All ratios are data with a source; th
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bursar.domain.model_ids import ModelTable
@@ -69,12 +69,20 @@ class TokenRatios:
         per_mille: Model tokens per 1,000 o200k tokens; every content class has one.
         basis: `EXACT` where the model's tokenizer is o200k itself.
         overhead: What the provider adds to the prompt.
+        byte_per_mille: The most that a thousand bytes can have: a token stands for at least one, and where a
+            ratio stands in for the tokenizer, what it makes of such tokens is bounded as well.
     """
 
     name: str
     per_mille: Mapping[ContentClass, int]
     basis: Basis
     overhead: Overhead = _NOTHING_ADDED
+    byte_per_mille: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out what is asked of it at every call."""
+        ratios = () if self.basis is Basis.EXACT else self.per_mille.values()
+        object.__setattr__(self, "byte_per_mille", max(PER_MILLE, *ratios, PER_MILLE))
 
     def tokens(self, block: Block) -> int:
         """Return the model's tokens of a block, rounded up, without overhead."""

@@ -16,8 +16,9 @@ def bound(engine: Engine, call: Call, model: str, terms: Terms, sending: Sending
         terms: What it is billed under.
         sending: What is sent.
     """
+    is_asked_for = model == call.request.model
     known = ModelBounds(
-        engine.prices.price(model, call.arrival.at_s),
+        call.price if is_asked_for else engine.prices.price(model, call.arrival.at_s),
         terms,
         engine.ratios.ratios(model),
         engine.windows.find(call.dialect.name, model),

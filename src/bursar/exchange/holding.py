@@ -12,14 +12,14 @@ import msgspec
 
 from bursar.domain.budgets import ActionKind
 from bursar.domain.ledger import Entry
-from bursar.domain.reservations import Ended, Exceeded, Held, Level, Throttled, Unit
+from bursar.domain.reservations import Ended, Exceeded, Held, Level, Throttled
 from bursar.effects import Effect, Extend, Left, Reserve, Settle
 from bursar.exchange.bills import Bill
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.left_behind import write_note
 from bursar.policy.budgets.book import BudgetBook
-from bursar.policy.budgets.claims import Amounts, Claim, Claimant, held_of
+from bursar.policy.budgets.claims import Amounts, Claim, Claimant
 from bursar.policy.budgets.refusals import Refusal, refuse, refuse_unbounded
 from bursar.policy.budgets.standing import Room, prefers_cheaper, room_left
 from bursar.policy.budgets.worst_case import Bounds, WorstCase
@@ -50,7 +50,6 @@ class Hold:
         self._taken_nusd = self._taken_tokens = 0
         self._levels: Sequence[Level] = ()
         self._room: Room | None = None
-        self._whose: tuple[str, ...] = ()
 
     @property
     def is_needed(self) -> bool:
@@ -65,7 +64,7 @@ class Hold:
         claim, room = self._claim, self._room
         if claim is None or room is None or room.nusd is None:
             return None
-        held_nusd = held_of(claim.reservation, Unit.NUSD) or 0
+        held_nusd = claim.held_nusd
         return max(0, room.nusd + held_nusd - (held_nusd if total.cost_nusd is None else total.cost_nusd))
 
     @property
@@ -81,7 +80,7 @@ class Hold:
         claim = self._claim
         if claim is None or entry.cost_nusd is not None:
             return entry
-        held_nusd = held_of(claim.reservation, Unit.NUSD)
+        held_nusd = claim.held_nusd
         return msgspec.structs.replace(entry, cost_max_nusd=held_nusd) if held_nusd else entry
 
     def cover(self, bounds: Bounds) -> Generator[Effect, Any, Refusal | Fault | None]:
@@ -99,7 +98,7 @@ class Hold:
         claim = self._claim
         if claim is None:
             claim = self._begin(book)
-        worst = bounds.for_room(self._engine.rooms.get(self._whose))
+        worst = bounds.for_room(self._engine.rooms.get(claim.whose))
         while True:
             refusal = _refuse_unbounded(claim, worst)
             if refusal is not None:
@@ -116,10 +115,8 @@ class Hold:
         """Take note of what an attempt took that was covered, before another one is."""
         claim, taken = self._claim, _amounts(bill)
         if claim is not None:
-            nusd, tokens = taken.nusd, taken.tokens
-            held = claim.reservation
-            self._taken_nusd = (held_of(held, Unit.NUSD) or 0) if nusd is None else nusd
-            self._taken_tokens = (held_of(held, Unit.TOKENS) or 0) if tokens is None else tokens
+            self._taken_nusd = claim.held_nusd if taken.nusd is None else taken.nusd
+            self._taken_tokens = claim.held_tokens if taken.tokens is None else taken.tokens
 
     def settle(self, total: Bill, *, answered: bool, recorded: bool) -> Generator[Effect, Any, None]:
         """Count what the call took, all its attempts together, in the place of what is held.
@@ -143,7 +140,6 @@ class Hold:
         call = self._call
         arrival, whose = call.arrival, call.attribution
         claimant = Claimant(arrival.operation_id, whose, whose.key, write_note(call))
-        self._whose = book.whose(claimant)
         return book.claim(claimant, Amounts(0, 0), arrival.at_s)
 
     def _beyond(self, worst: WorstCase) -> Amounts:
@@ -155,10 +151,10 @@ class Hold:
             case Held():
                 self._claim, self._levels = asked, answer.levels
                 self._room = room_left(asked, answer.levels)
-                self._engine.rooms.keep(self._whose, self._room)
+                self._engine.rooms.keep(asked.whose, self._room)
                 return None
             case Exceeded():
-                self._engine.rooms.pop(self._whose, None)
+                self._engine.rooms.pop(asked.whose, None)
                 return refuse(asked, self._without_own(answer), self._call.arrival.at_s)
             case Throttled():
                 return refuse(asked, answer, self._call.arrival.at_s)

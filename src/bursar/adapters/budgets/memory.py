@@ -178,10 +178,11 @@ class MemoryBudgets:
 
     def _cells(self, demands: Sequence[Demand]) -> list[Cell]:
         """Return the demands' cells; those of new counters are kept only once something is held in them."""
-        if len({demand.counter for demand in demands}) != len(demands):
+        counters = [demand.counter for demand in demands]
+        if len(set(counters)) != len(counters):
             raise ValueError("a reservation asks something of one counter twice")
-        get = self._counters.get
-        return [get(demand.counter) or Cell() for demand in demands]
+        found = list(map(self._counters.get, counters))
+        return [cell or Cell() for cell in found]
 
     def _kept_cell(self, counter: Counter, now_s: float) -> Cell:
         """Return a counter's cell, to be written to."""

@@ -1,7 +1,7 @@
 """The budgets in force, and what a call asks of them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -97,7 +97,8 @@ class BudgetBook:
             at_s: When it is asked, in seconds since the epoch: its windows are those of this moment.
             ttl_s: How long it is held unless it is renewed.
         """
-        form = self._form(self.whose(claimant), claimant, at_s)
+        whose = self.whose(claimant)
+        form = self._form(whose, claimant, at_s)
         reservation = Reservation(
             claimant.operation_id,
             form.conversation or _conversation(claimant),
@@ -107,7 +108,7 @@ class BudgetBook:
             ttl_s,
             claimant.note,
         )
-        claim = Claim(reservation, form)
+        claim = Claim(reservation, form, whose)
         return claim.extended(most) if most.nusd or most.tokens else claim
 
     def _form(self, whose: tuple[str, ...], claimant: Claimant, at_s: float) -> Form:
@@ -138,6 +139,7 @@ class BudgetBook:
             demands=shared.demands + own.demands,
             units=shared.units + own.units,
             unasked=shared.unasked + own.unasked,
+            limited=shared.limited + tuple(_limited(own.demands, own.units, len(shared.demands))),
             budgets=shared.budgets + own.budgets,
             throttles=shared.throttles + own.throttles,
             throttling=shared.throttling + own.throttling,
@@ -165,12 +167,15 @@ class BudgetBook:
                 counted += [self._counter(name, Unit.NUSD, period, at_s) for period in _COUNTED_PERIODS]
         for counter in counted:
             asks.setdefault(counter, (Demand(counter), None))
+        demands = tuple(demand for demand, _ in asks.values())
         budgets = tuple(budget for _, budget in asks.values())
+        units = number_units(asks)
         return Form(
             conversation="",
-            demands=tuple(demand for demand, _ in asks.values()),
-            units=number_units(asks),
+            demands=demands,
+            units=units,
             unasked=tuple(_unasked(counter) for counter in asks),
+            limited=tuple(_limited(demands, units, 0)),
             budgets=budgets,
             throttles=tuple(throttles),
             throttling=tuple(throttling),
@@ -197,6 +202,14 @@ class BudgetBook:
 def _unasked(counter: Counter) -> int:
     """Return what a call asks of a counter before it is known what the call can take: it is one call."""
     return 0 if counter.unit in {Unit.NUSD, Unit.TOKENS} else 1
+
+
+def _limited(demands: Iterable[Demand], units: Iterable[int], first: int) -> Iterator[tuple[int, int, int]]:
+    """Yield what `Form.limited` holds of demands, the first of which has a number."""
+    for number, (demand, unit) in enumerate(zip(demands, units, strict=True), first):
+        limit = demand.limit if demand.new_limit is None else demand.new_limit
+        if limit is not None:
+            yield number, unit, limit
 
 
 def _conversation(claimant: Claimant) -> str:

@@ -1,7 +1,6 @@
 """What a call asks of the counters it falls under, and whose each is."""
 
 from collections.abc import Iterable, Sequence
-from typing import Self
 
 import msgspec
 
@@ -37,7 +36,9 @@ class Form(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         conversation: As in `Reservation`; empty where each call is a conversation of its own.
         demands: As in `Reservation`.
-        units: Numbers of the demands' units, for `Claim.extended` and `Claim.taken`.
+        units: Numbers of the demands' units (`number_units`).
+        limited: Number, unit's number and limit of each demand that is limited; of a new conversation's
+            where that is lower.
         unasked: What a call asks before it is known what it can take: it is one call.
         budgets: The budget behind each demand; None where an amount is only counted.
         throttles: As in `Reservation`.
@@ -51,6 +52,7 @@ class Form(msgspec.Struct, frozen=True, gc=False):
     demands: tuple[Demand, ...]
     units: tuple[int, ...]
     unasked: tuple[int, ...]
+    limited: tuple[tuple[int, int, int], ...]
     budgets: tuple[Budget | None, ...]
     throttles: tuple[Throttle, ...]
     throttling: tuple[Budget, ...]
@@ -60,7 +62,7 @@ class Form(msgspec.Struct, frozen=True, gc=False):
 
 
 def number_units(counters: Iterable[Counter]) -> tuple[int, ...]:
-    """Return the numbers of counters' units, as `Form.units` has them."""
+    """Return the numbers of counters' units: 0 for money, 1 for tokens, 2 for turns, and so on."""
     return tuple([_ORDER[counter.unit] for counter in counters])
 
 
@@ -86,12 +88,14 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         reservation: What the store is asked for.
         form: What calls alike ask.
+        whose: Names whom it is for, by `BudgetBook.whose`.
     """
 
     reservation: Reservation
     form: Form
+    whose: tuple[str, ...]
 
-    def extended(self, most: Amounts) -> Self:
+    def extended(self, most: Amounts) -> "Claim":
         """Return the claim with new totals of money and tokens; no amount becomes less.
 
         Args:
@@ -113,7 +117,19 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
             held.ttl_s,
             held.note,
         )
-        return type(self)(reservation, self.form)
+        return Claim(reservation, self.form, self.whose)
+
+    @property
+    def held_nusd(self) -> int:
+        """The money that is held, the same in all its counters; 0 where no counter is asked for any."""
+        units = self.form.units
+        return self.reservation.amounts[units.index(0)] if 0 in units else 0
+
+    @property
+    def held_tokens(self) -> int:
+        """The tokens that are held, likewise."""
+        units = self.form.units
+        return self.reservation.amounts[units.index(1)] if 1 in units else 0
 
     def taken(self, amounts: Amounts, *, answered: bool) -> tuple[int, ...]:
         """Return what a call took of each demand's counter, in order, for settling it.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bursar.domain.budgets import ActionKind, Budget, Step
-from bursar.domain.reservations import Level, Unit
+from bursar.domain.reservations import Level
 from bursar.policy.budgets.claims import Claim
 
 
@@ -78,13 +78,11 @@ def room_left(claim: Claim, levels: Sequence[Level]) -> Room:
     """
     nusd: int | None = None
     tokens: int | None = None
-    for demand, level in zip(claim.demands, levels, strict=True):
-        limit = demand.limit if demand.new_limit is None else demand.new_limit
-        if limit is None:
-            continue
-        left, unit = limit - level.settled - level.held, demand.counter.unit
-        if unit is Unit.NUSD:
+    for number, unit, limit in claim.form.limited:
+        level = levels[number]
+        left = limit - level.settled - level.held
+        if unit == 0:
             nusd = left if nusd is None or left < nusd else nusd
-        elif unit is Unit.TOKENS:
+        elif unit == 1:
             tokens = left if tokens is None or left < tokens else tokens
     return Room(nusd, tokens)

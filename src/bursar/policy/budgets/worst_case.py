@@ -32,13 +32,13 @@ from bursar.domain.money import divide_up
 from bursar.domain.prices import Price, Terms
 from bursar.domain.prompt import Mark
 from bursar.domain.reservations import Unit
-from bursar.domain.tokens import PER_MILLE, Basis, TokenRatios, byte_bound
+from bursar.domain.tokens import PER_MILLE, TokenRatios, byte_bound
 from bursar.domain.usage import PROMPT_CLASSES, ServerTool, TokenClass
 from bursar.domain.windows import Window
 from bursar.errors import UnpricedClass
 from bursar.policy.budgets.dearest import DearestTokens
 from bursar.policy.budgets.standing import Room
-from bursar.wire.extras import Extras
+from bursar.wire.extras import NO_EXTRAS, Extras
 
 FAR_FACTOR = 20
 """A limit is far from a call that could be made so many times within what is left of it."""
@@ -240,11 +240,11 @@ def _prompt_tokens(
 ) -> tuple[int | None, int | None, str]:
     """Bound the tokens of the prompt, far and near, over all rounds; or say why they are not bounded."""
     extras, window, maxima = sending.extras, model.window, model.maxima
-    overhead, ratios = model.ratios.overhead, model.ratios
-    # Where a ratio stands in for the tokenizer, what it makes of a token for each byte is bounded as well.
-    per_mille = PER_MILLE if ratios.basis is Basis.EXACT else max(PER_MILLE, *ratios.per_mille.values())
+    overhead, per_mille = model.ratios.overhead, model.ratios.byte_per_mille
     text_bytes = divide_up(sending.body_bytes * per_mille, PER_MILLE)
-    added = maxima.spare_tokens + _hidden_tokens(extras, sending.body_bytes, maxima)
+    added = maxima.spare_tokens
+    if extras is not NO_EXTRAS:
+        added += _hidden_tokens(extras, sending.body_bytes, maxima)
     far = byte_bound(text_bytes, overhead, messages=sending.pieces).tokens + added
     # What was learned from shorter or other prompts is no reason to hold less than was counted.
     factor = max(PER_MILLE, sending.factor_per_mille) * (PER_MILLE + caution.margin_per_mille)
