@@ -78,13 +78,21 @@ def until(gateway: Served, key: str | None, status: int) -> httpx2.Response:
     return answer
 
 
+def await_said(gateway: Served, text: str) -> None:
+    """Wait until a gateway says something: it answers calls while it is still writing what it begins with."""
+    deadline = time.monotonic() + WITHIN_S
+    while text not in gateway.log.read_text():
+        assert time.monotonic() < deadline, gateway.log.read_text()
+        time.sleep(0.05)
+
+
 def written(directory: Path) -> bytes:
     """Return all that lies below a directory."""
     return b"".join(file.read_bytes() for file in directory.rglob("*") if file.is_file())
 
 
 def test_a_keys_life_on_a_gateway_that_runs(gateway: Served) -> None:
-    assert "No virtual key is needed" in gateway.log.read_text()
+    await_said(gateway, "No virtual key is needed")
     assert call(gateway, "anything").status_code == 200
     made = created(gateway, "create", "--tenant", "acme", "--agent", "desk")
     until(gateway, "anything", 401)
