@@ -1,7 +1,7 @@
-"""Settings → who is told when budgets reach steps of their ladders."""
+"""Settings → who is told when budgets reach steps of their ladders, and of what is found beside."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -43,11 +43,12 @@ class Alerts:
         clock: The time that calls go by.
 
     Raises:
-        BadSetting: A notifier cannot be set up.
+        BadSetting: A notifier cannot be set up, or one that is to be told of findings is not.
         StoreFailed: The outbox cannot be opened.
     """
 
     def __init__(self, settings: Settings, engine: Engine, ledger: LedgerReader, clock: Clock) -> None:
+        check_finding_notifiers(settings)
         notifiers = build_notifiers(settings)
         own = frozenset(key_of(budget) for budget in budgets_of(settings.budgets))
         outbox = Outbox.open(Path(settings.storage.dir))
@@ -64,6 +65,32 @@ class Alerts:
         """Record and deliver at shutdown what is left, once nothing settles any more."""
         resources.push_async_callback(self.deliverer.close)
         resources.push_async_callback(self.recorder.close)
+
+
+def check_finding_notifiers(settings: Settings) -> None:
+    """Check that whoever is to be told of anomalies and stopped conversations can be.
+
+    Raises:
+        BadSetting: A notifier is not set up.
+    """
+    for place, names in _told_of_findings(settings):
+        for name in names:
+            if name not in settings.notify:
+                raise BadSetting(
+                    f"no notifier {name!r} is set up; add [notify.{as_key(name)}], or leave it out",
+                    place=place,
+                )
+
+
+def _told_of_findings(settings: Settings) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield each place that says who is told, and whom it names."""
+    if settings.anomalies.enabled:
+        yield "anomalies.notify", settings.anomalies.notify
+    tables = {"defaults": settings.defaults}
+    tables |= {f"tenants.{as_key(name)}": section for name, section in settings.tenants.items()}
+    tables |= {f"agents.{as_key(name)}": section for name, section in settings.agents.items()}
+    for place, section in tables.items():
+        yield f"{place}.loops.notify", section.loops.notify or ()
 
 
 def build_notifiers(settings: Settings) -> dict[str, Notifier]:

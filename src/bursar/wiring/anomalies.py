@@ -6,7 +6,6 @@ from pathlib import Path
 from bursar.adapters.anomalies import AnomalyFeed, AnomalyLog, AnomalyNotices
 from bursar.adapters.metrics import Metrics
 from bursar.domain.alerts import Finding
-from bursar.errors import BadSetting
 from bursar.policy.anomalies.watch import AnomalyWatch
 from bursar.ports import Clock
 from bursar.settings import Settings
@@ -22,30 +21,9 @@ def build_anomaly_feed(
         metrics: Told of every call, and of what is found.
         clock: The time.
         tell: Puts what is found among the alerts.
-
-    Raises:
-        BadSetting: Somebody is to be told for whom no notifier is set up.
     """
     section = settings.anomalies
     if not section.enabled:
         return None
-    check_anomaly_notifiers(settings)
     sinks = (AnomalyLog(Path(settings.storage.dir)), metrics, AnomalyNotices(tell, section.notify))
     return AnomalyFeed(metrics, AnomalyWatch(section.options()), sinks, clock)
-
-
-def check_anomaly_notifiers(settings: Settings) -> None:
-    """Check that whoever is to be told of anomalies can be.
-
-    Raises:
-        BadSetting: A notifier is not set up.
-    """
-    section = settings.anomalies
-    if not section.enabled:
-        return
-    unknown = [name for name in section.notify if name not in settings.notify]
-    if unknown:
-        raise BadSetting(
-            f"no notifier {unknown[0]!r} is set up; add [notify.{unknown[0]}], or leave it out",
-            place="anomalies.notify",
-        )

@@ -38,8 +38,8 @@ from bursar.settings import Provider, Server, Settings, Storage, base_url
 from bursar.settings.budgets import budgets_of
 from bursar.settings.stored import Act
 from bursar.wiring.admin import AdminWatch, Counting
-from bursar.wiring.alerts import Alerts, build_notifier
-from bursar.wiring.anomalies import build_anomaly_feed, check_anomaly_notifiers
+from bursar.wiring.alerts import Alerts, build_notifier, check_finding_notifiers
+from bursar.wiring.anomalies import build_anomaly_feed
 from bursar.wiring.budgets import Ledgers, build_holdings
 from bursar.wiring.caps import CapRaiser
 from bursar.wiring.engine import build_engine, providers_of
@@ -164,7 +164,7 @@ def find_obstacles(settings: Settings) -> list[BadSetting]:
         lambda: _admin_key(settings.server),
         lambda: _check_exposure(settings),
         lambda: _content_options(settings.storage),
-        lambda: check_anomaly_notifiers(settings),
+        lambda: check_finding_notifiers(settings),
         *(partial(build_notifier, name, section) for name, section in settings.notify.items()),
     )
     for check in checks:

@@ -1,6 +1,7 @@
 """`[notify.NAME]`."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,3 +58,36 @@ def test_a_gateway_starts_only_if_every_notifier_can_be_told(
     assert "hush" not in "".join(said)
     with pytest.raises(BadSetting, match="NOT_SET is not set"):
         build_gateway(settings)
+
+
+@pytest.mark.parametrize(
+    ("tables", "place"),
+    [
+        ({"anomalies": {"notify": ["bob"]}}, "anomalies.notify"),
+        ({"defaults": {"loops": {"notify": ["bob"]}}}, "defaults.loops.notify"),
+        ({"tenants": {"a b": {"loops": {"notify": ["bob"]}}}}, 'tenants."a b".loops.notify'),
+        ({"agents": {"desk": {"loops": {"notify": ["bob"]}}}}, "agents.desk.loops.notify"),
+    ],
+)
+def test_whoever_is_to_be_told_of_a_finding_must_be_set_up(
+    tmp_path: Path, tables: dict[str, Any], place: str
+) -> None:
+    settings = parse({**tables, "storage": {"dir": str(tmp_path)}}, "bursar.toml")
+    assert [str(each) for each in find_obstacles(settings)] == [
+        f"{place}: no notifier 'bob' is set up; add [notify.bob], or leave it out"
+    ]
+    with pytest.raises(BadSetting, match="no notifier 'bob' is set up"):
+        build_gateway(settings)
+
+
+def test_who_is_told_of_a_stopped_conversation_is_a_matter_of_the_agent() -> None:
+    tables: dict[str, Any] = {
+        "defaults": {"loops": {"notify": ["slack"]}},
+        "agents": {
+            "deployer": {"loops": {"notify": ["oncall"], "repeats": 5}},
+            "quiet": {"loops": {"notify": []}},
+        },
+    }
+    policies = parse(tables, "bursar.toml").layers.book()
+    told = {agent: policies.for_agent("acme", agent).loops.notify for agent in ("desk", "deployer", "quiet")}
+    assert told == {"desk": ("slack",), "deployer": ("oncall",), "quiet": ()}
