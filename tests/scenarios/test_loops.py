@@ -10,6 +10,7 @@ import pytest
 from bursar.domain.ledger import Status
 from bursar.effects import Reply
 from bursar.policy.agent import AgentPolicy, PolicyBook
+from bursar.policy.alerts.findings import find_loop
 from bursar.policy.loops import LoopOptions
 from bursar.view.loop_watch import Stop
 from loop_messages import DIALECTS, Talk
@@ -139,3 +140,14 @@ async def test_stops_that_were_not_stored_yet_survive_a_look_at_the_store() -> N
     scene.engine.loops.replace_stops([Stop("acme", "c9", b"m", "it looped", 0.0)])
     assert (await scene.next(talk)).status == 402
     assert (await scene.next(Talk(), {**NAMED, "x-bursar-conversation": "c9"})).status == 402
+
+
+async def test_who_is_to_be_told_learns_of_a_stop_and_of_no_word_that_was_said() -> None:
+    scene = LoopScene("anthropic.messages", notify=("oncall",))
+    await looped(scene, Talk("My card is 4111."), 4)
+    (stop,) = scene.engine.loops.unsaved
+    finding = find_loop(stop)
+    assert finding.notify == ("oncall",)
+    told = finding.message.title + finding.message.body
+    assert "it called find_flight with the same arguments and got the same result, 4 times in a row" in told
+    assert not any(word in told for word in ("4111", "FRA", "MUC", "no flights"))
