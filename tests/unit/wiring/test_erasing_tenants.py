@@ -19,7 +19,7 @@ from bursar.adapters.ledger.erasing import nobodys
 from bursar.adapters.ledger.settled import CountedWindow
 from bursar.adapters.ledger.sqlite import FILE_NAME, LedgerReader, SqliteLedger
 from bursar.domain.admin import ItemKind
-from bursar.domain.alerts import Message
+from bursar.domain.alerts import Finding, FindingKind, Message
 from bursar.domain.anomalies import Anomaly, AnomalyKind
 from bursar.domain.attribution import ERASED, Attribution
 from bursar.domain.ledger import Entry, Status
@@ -128,6 +128,12 @@ def _fill_alerts(outbox: Outbox) -> None:
         outbox.record([(Crossing(counter, limited, 5, fresh=limited.ladder[:1]), T0_S)], ["admin"], T0_S)
         body = f"Most by conversations: {CONVERSATION} (3 USD), other-1 (2 USD)."
         outbox.write(number, Message(f"Bursar: {scope}", body if scope == "organisation" else scope))
+
+    for scope in (f"agent:{TENANT}/{AGENT}", "agent:rival/clerk"):
+        finding = Finding(
+            FindingKind.LOOP, scope, "stopped", T0_S, Message(f"Stopped: {scope}", ""), ("admin",)
+        )
+        outbox.record_findings([finding], ["admin"], T0_S)
 
 
 async def _fill_content(data_dir: Path) -> None:
