@@ -24,6 +24,14 @@ _BY_COMMAND = {
         "bursar replay traffic.jsonl --config new.toml --by tenant,agent",
         "bursar replay traffic.jsonl --without history,tool_results",
     ),
+    "route train": (
+        "bursar route train outcomes.jsonl --out route.model",
+        "bursar route train outcomes.jsonl --models claude-haiku-4-5,claude-sonnet-4-6 --group-by subject",
+    ),
+    "route eval": (
+        "bursar route eval outcomes.jsonl --price weak=0.24 --price strong=24.7 --plot curve.svg",
+        "bursar route eval outcomes.jsonl --price weak=0.24 --price strong=24.7 --quality 0.98 --json",
+    ),
     "report": (
         "bursar report --by tenant,agent",
         "bursar report --by conversation --since 24h --limit 20",

@@ -20,6 +20,7 @@ from bursar.cli.key import key_app
 from bursar.cli.prices import prices_app
 from bursar.cli.replay import replay
 from bursar.cli.report import report
+from bursar.cli.route import route_app
 from bursar.cli.serve import serve
 from bursar.cli.stop import resume, stop
 from bursar.cli.tenant import tenant_app
@@ -66,6 +67,7 @@ app.add_typer(conversation_app, name="conversation")
 app.add_typer(batch_app, name="batch")
 app.add_typer(tenant_app, name="tenant")
 app.command(epilog=examples("demo"))(demo)
+app.add_typer(route_app, name="route")
 app.add_typer(prices_app, name="prices")
 app.add_typer(config_app, name="config")
 app.command(epilog=examples("double"))(double)

@@ -45,17 +45,21 @@ class Validation:
         outcomes: The outcomes.
         learner: What fits models.
         advance: Told each time a model was fitted.
+
+    Attributes:
+        outcomes: How good both models were, prompt by prompt.
     """
 
     def __init__(
         self, outcomes: Outcomes, learner: Learner, advance: Callable[[], None] = lambda: None
     ) -> None:
-        self._outcomes = outcomes
+        self._read = outcomes
         self._learner = learner
         self._advance = advance
         self._examples = [
             Example(read_features(row.prompt, row.answer), row.outcome) for row in outcomes.rows
         ]
+        self.outcomes = [row.outcome for row in outcomes.rows]
 
     def curve(self, folds: int, seed: int = 0) -> Curve:
         """Return what all thresholds come to, over all folds together.
@@ -67,14 +71,14 @@ class Validation:
         Raises:
             CallerMistake: There are fewer groups of outcomes than folds.
         """
-        dealt = deal([row.group for row in self._outcomes.rows], folds, seed)
+        dealt = deal([row.group for row in self._read.rows], folds, seed)
         scores = [0.0] * len(self._examples)
         for fold in range(folds):
             fitted = self._fit([number for number, own in enumerate(dealt) if own != fold])
             model = self._model(fitted, Curve(0, ()))
             for number in (number for number, own in enumerate(dealt) if own == fold):
                 scores[number] = score(model, self._examples[number].features)
-        return trace(scores, [example.outcome for example in self._examples])
+        return trace(scores, self.outcomes)
 
     def model(self, folds: int, seed: int = 0) -> RouteModel:
         """Fit a model to all outcomes, with the curve that cross-validation draws.
@@ -88,7 +92,7 @@ class Validation:
 
     def figures(self, curve: Curve, stakes: Stakes, quality: float) -> Figures:
         """Return what a curve comes to at its cheapest threshold for a quality."""
-        outcomes = [example.outcome for example in self._examples]
+        outcomes = self.outcomes
         calls = len(outcomes)
         point = curve.cheapest(quality)
         return Figures(
@@ -106,19 +110,19 @@ class Validation:
         return fitted
 
     def _model(self, fitted: Fitted, curve: Curve, options: dict[str, int] | None = None) -> RouteModel:
-        outcomes = self._outcomes
-        gains = [example.outcome.strong - example.outcome.weak for example in self._examples]
+        read = self._read
+        gains = [outcome.strong - outcome.weak for outcome in self.outcomes]
         card = ModelCard(
-            weak=outcomes.weak,
-            strong=outcomes.strong,
-            answer_field=outcomes.wanted.answer_field,
-            data_sha256=outcomes.sha256,
+            weak=read.weak,
+            strong=read.strong,
+            answer_field=read.wanted.answer_field,
+            data_sha256=read.sha256,
             rows=len(gains),
             strong_better=sum(gain > 0 for gain in gains),
             strong_worse=sum(gain < 0 for gain in gains),
             options={
                 **(options or {}),
-                "group_by": outcomes.wanted.group_field,
+                "group_by": read.wanted.group_field,
                 "strength": STRENGTH,
                 "bursar": __version__,
                 "scikit-learn": self._learner.version,

@@ -6,6 +6,7 @@ weak model is asked first (a cascade). Prices are whole nanodollars for calls al
 only their ratio counts.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import ceil
@@ -83,6 +84,20 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Curve(self.calls, tuple(self.points[number] for number in chosen))
 
 
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """What a score comes to where it sends a share of the calls to the strong model.
+
+    Attributes:
+        strong_share: The share.
+        quality: Of the mix over the strong model alone.
+        threshold: Scores from there up go to the strong model.
+    """
+
+    strong_share: float
+    quality: float
+    threshold: float
+
+
 def trace(scores: Sequence[float], outcomes: Sequence[Outcome]) -> Curve:
     """Return what all thresholds of a score come to.
 
@@ -101,6 +116,31 @@ def trace(scores: Sequence[float], outcomes: Sequence[Outcome]) -> Curve:
     return Curve(len(outcomes), tuple(points))
 
 
+def sample(curves: Sequence[Curve], parts: int = 100) -> list[Sample]:
+    """Return the mean of curves of the same calls, at equal steps of what goes to the strong model.
+
+    Args:
+        curves: At least one.
+        parts: How many steps.
+    """
+    samples: list[Sample] = []
+    for part in range(parts + 1):
+        points = [_at(curve, part * curve.calls // parts) for curve in curves]
+        samples.append(
+            Sample(
+                strong_share=sum(point.strong_calls for point in points) / sum(c.calls for c in curves),
+                quality=sum(point.quality for point in points) / len(points),
+                threshold=sum(point.threshold for point in points) / len(points),
+            )
+        )
+    return samples
+
+
+def oracle_curve(outcomes: Sequence[Outcome]) -> Curve:
+    """Return what a score comes to that knows all outcomes beforehand; its points are to be joined."""
+    return trace([(1 + outcome.strong - outcome.weak) / 2 for outcome in outcomes], outcomes)
+
+
 def random_strong_calls(outcomes: Sequence[Outcome], quality: float) -> int:
     """Return how many calls have to go to the strong model for a quality where they are drawn at random."""
     weak = sum(outcome.weak for outcome in outcomes)
@@ -116,6 +156,12 @@ def oracle_strong_calls(outcomes: Sequence[Outcome], quality: float) -> int:
     ranked = sorted(outcomes, key=lambda outcome: outcome.weak - outcome.strong)
     wanted = quality * strong - _ROUNDING
     return next(calls for calls, total in enumerate(_mixed_totals(ranked)) if total >= wanted)
+
+
+def _at(curve: Curve, strong_calls: int) -> Point:
+    """Return the last point that sends at most so many calls to the strong model, or the first of all."""
+    number = bisect_right(curve.points, strong_calls, key=lambda point: point.strong_calls)
+    return curve.points[max(number - 1, 0)]
 
 
 def _mixed_totals(ranked: Iterable[Outcome]) -> Iterator[float]:
