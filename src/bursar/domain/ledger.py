@@ -1,7 +1,7 @@
 """Ledger entries: what one call was, used, cost, and would have cost as it came.
 
-Entries are written once, when a call ends, and never changed. `saved` is always baseline − cost, and the
-techniques' shares add up to it exactly.
+Entries are written once, when a call ends, and never changed but when their tenant is erased. `saved` is
+always baseline − cost, and the techniques' shares add up to it exactly.
 """
 
 from collections.abc import Mapping

@@ -111,6 +111,7 @@ def test_a_key_ends_when_it_is_said(run: Run) -> None:
     [
         (["create", "--tenant", "acme", "--role", "king"], "--role: there is no such role"),
         (["create", "--tenant", ""], "--tenant: a name has 1 to"),
+        (["create", "--tenant", "erased"], "--tenant: stands for tenants that were erased"),
         (["create", "--tenant", "acme", "--expires", "soon"], "--expires: write a span"),
         (["create", "--tenant", "acme", "--expires", "2020-01-01"], "--expires: has passed"),
         (["create", "--tenant", "acme", "--expires", "999999w"], "--expires: write a span"),

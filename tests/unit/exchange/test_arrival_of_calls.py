@@ -30,6 +30,13 @@ def test_a_label_that_cannot_be_one_is_refused_by_its_header(value: str) -> None
         attribute({"x-bursar-tenant": value}, "")
 
 
+@pytest.mark.parametrize("value", ["erased", " erased "])
+def test_no_call_is_for_those_who_were_erased(value: str) -> None:
+    with pytest.raises(BadRequest, match="x-bursar-tenant: erased stands for"):
+        attribute({"x-bursar-tenant": value}, "")
+    assert attribute({"x-bursar-tenant": "Erased", "x-bursar-agent": "erased"}, "").agent == "erased"
+
+
 @pytest.mark.parametrize("text", ["no-equals", "=empty", "a=1," + "b" * 300 + "=2"])
 def test_tags_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="x-bursar-tags"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
 from budget_cases import reservation
 from bursar.adapters.admin.sqlite import SqliteAdmin
@@ -18,10 +19,12 @@ from bursar.adapters.content.sqlite import SqliteContent
 from bursar.adapters.ledger.erasing import nobodys
 from bursar.adapters.ledger.settled import CountedWindow
 from bursar.adapters.ledger.sqlite import FILE_NAME, LedgerReader, SqliteLedger
+from bursar.cli.main import app
 from bursar.domain.admin import ItemKind
 from bursar.domain.alerts import Finding, FindingKind, Message
 from bursar.domain.anomalies import Anomaly, AnomalyKind
 from bursar.domain.attribution import ERASED, Attribution
+from bursar.domain.holdout import compare
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.report import ReportKey
 from bursar.domain.reservations import Counter, Period, Unit
@@ -219,6 +222,30 @@ def test_an_erased_call_says_nothing_of_whom_it_was_for() -> None:
             each.baseline_nusd,
             each.shares,
         )
+
+
+def test_calls_of_nobody_take_no_part_in_the_comparison_of_a_holdout(tmp_path: Path) -> None:
+    modes = ("optimise", "holdout")
+    calls = [
+        replace(call(number, (TENANT, "rival")[number // 8]), mode=modes[number % 2], at_s=T0_S + number)
+        for number in range(16)
+    ]
+    record(tmp_path, calls)
+    ledger = LedgerReader.open(tmp_path)
+    assert ledger.report().holdout == compare(calls)
+    eraser(tmp_path).erase()
+    after = ledger.report().holdout
+    assert after == compare(ledger.entries()) == compare(calls[8:])
+    assert after is not None
+    assert (after.held_out.calls, after.optimised.calls) == (4, 4)
+
+
+def test_diagnosis_and_every_report_work_on_calls_of_nobody(data_dir: Path) -> None:
+    eraser(data_dir).erase()
+    for arguments in (["doctor"], *(["report", "--by", key.value] for key in ReportKey)):
+        done = CliRunner().invoke(app, [*arguments, "--json", "--data-dir", str(data_dir)])
+        assert done.exit_code == 0, (arguments, done.exception)
+        assert not any(name.decode() in done.stdout for name in MINE)
 
 
 def test_a_gateway_whose_last_key_was_the_tenants_stays_closed(data_dir: Path) -> None:

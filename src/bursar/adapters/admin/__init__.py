@@ -2,6 +2,7 @@
 
     schema.py      tables, as SQLAlchemy Core metadata; migrations/ builds the same ones step by step
     sqlite.py      `SqliteAdmin`, which is all that others use
+    erasing.py     taking a tenant out of it, and out of the log
 
 A change, its place in the audit log and the new version are one transaction, durable when the method returns
 (synchronous = FULL). The version of the state is the number of its last change, so that a process that looks

@@ -1,7 +1,7 @@
 """The admin store's tables, for every SQL database that keeps one.
 
-`items` holds the state, `changes` every change that led to it; nothing is ever taken out of `changes`. Times
-are microseconds since the epoch (UTC).
+`items` holds the state, `changes` every change that led to it; nothing is ever taken out of `changes`, but
+for what those of an erased tenant were (`erasing.py`). Times are microseconds since the epoch (UTC).
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text

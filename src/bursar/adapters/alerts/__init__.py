@@ -3,6 +3,7 @@
     schema.py       tables, as SQLAlchemy Core metadata; migrations/ builds the same ones step by step
     outbox.py       `Outbox`: alerts and their deliveries in one SQLite file
     recording.py    from crossings to alerts in the outbox
+    erasing.py      taking a tenant out of it
     delivering.py   from the outbox to notifiers, with retries
     apprise.py      notifiers by Apprise; the only module that knows it
 

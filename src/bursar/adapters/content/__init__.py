@@ -5,6 +5,7 @@
     file.py        the SQLite file: schema, reading, writing, eviction
     writer.py      the thread that writes it, in batches
     sqlite.py      `SqliteContent`: the file behind a front in memory
+    erasing.py     counting and deleting what the file has of a tenant
     sealing.py     encryption at rest, where a key is configured
     opening.py     `open_content`: the file, or memory where the file cannot be used
 

@@ -6,6 +6,7 @@
     group.py       one commit: entries and roll-ups in few, wide statements
     queries.py     reports as SQL
     settled.py     what budgets' counters have settled, as SQL
+    erasing.py     making a tenant's entries nobody's
     sqlite.py      `SqliteLedger`, which is all that others use
 
 An entry is durable when `record` returns: write-ahead log, synchronous = FULL. Whatever waits while one

@@ -1,8 +1,8 @@
 """The ledger's tables, for every SQL database that keeps one.
 
-`entries` has one row per call and is never updated. `rollups` holds the same calls summed per hour and
-key; it is maintained in the transaction that inserts the entries, so the two never differ. Amounts are
-64-bit integers of nusd, times are microseconds since the epoch (UTC), and NULL means unknown.
+`entries` has one row per call, which only erasing its tenant changes. `rollups` holds the same calls summed
+per hour and key; it is maintained in the transaction that inserts the entries, so the two never differ.
+Amounts are 64-bit integers of nusd, times are microseconds since the epoch (UTC), and NULL means unknown.
 
 What reports group and sum by is a column; what is only read back with its entry is JSON.
 """
