@@ -10,7 +10,7 @@ from budget_cases import DAY, MONTH, NOW_S, TOTAL, demand, reservation
 from bursar.adapters.admin.sqlite import SqliteAdmin
 from bursar.adapters.alerts.outbox import Outbox
 from bursar.adapters.alerts.recording import Recorder, Sources
-from bursar.adapters.budget_journal import BudgetJournal
+from bursar.adapters.budget_journal import BudgetJournal, read_open
 from bursar.adapters.budgets.memory import MemoryBudgets
 from bursar.adapters.content.memory import MemoryContent
 from bursar.adapters.ledger.sqlite import SqliteLedger
@@ -89,7 +89,7 @@ async def test_counters_of_the_tenant_begin_anew_and_all_others_go_on(gateway: G
     assert await gateway.levels() == [Level(16, 0), Level(0, 0), Level(0, 0)]
 
 
-async def test_the_journal_names_only_calls_that_are_open(gateway: Gateway) -> None:
+async def test_the_journal_names_only_calls_that_are_open(gateway: Gateway, tmp_path: Path) -> None:
     for name in ("ended-call", "open-call"):
         await gateway.hold(reservation(name, demand(DAY, 50)))
     await gateway.settle(reservation("ended-call", demand(DAY, 50)), 5)
@@ -97,6 +97,7 @@ async def test_the_journal_names_only_calls_that_are_open(gateway: Gateway) -> N
     written = gateway.journal.path.read_bytes()
     assert b"ended-call" not in written
     assert b"open-call" in written
+    assert [held.reservation_id for held in read_open(tmp_path)] == ["open-call"]
 
 
 async def test_a_call_that_ends_after_the_erasure_is_nobodys_and_a_later_one_is_not(gateway: Gateway) -> None:
