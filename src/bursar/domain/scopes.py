@@ -6,7 +6,7 @@ from typing import Self
 
 import msgspec
 
-from bursar.domain.attribution import Attribution
+from bursar.domain.attribution import ERASED, Attribution
 from bursar.errors import BadSetting
 
 
@@ -65,6 +65,9 @@ def scopes_of(attribution: Attribution, key_id: str = "") -> tuple[Scope, ...]:
         key_id: Id of the virtual key that it came with; empty for none.
     """
     tenant = attribution.tenant
+    if tenant == ERASED:
+        # Its amounts are the organisation's, and nobody else's.
+        return (Scope(ScopeKind.ORGANISATION),)
     scopes = [
         Scope(ScopeKind.ORGANISATION),
         Scope(ScopeKind.TENANT, "", tenant),

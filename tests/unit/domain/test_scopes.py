@@ -2,7 +2,7 @@
 
 import pytest
 
-from bursar.domain.attribution import Attribution
+from bursar.domain.attribution import ERASED, Attribution
 from bursar.domain.scopes import Scope, ScopeKind, ScopePattern, patterns_of, read_pattern, scopes_of
 from bursar.errors import BadSetting
 
@@ -25,6 +25,10 @@ def test_what_nobody_named_is_no_scope() -> None:
         ScopeKind.TENANT,
         ScopeKind.AGENT,
     ]
+
+
+def test_calls_of_erased_tenants_are_the_organisations_alone() -> None:
+    assert scopes_of(Attribution(ERASED, ERASED, conversation="c1"), "k1") == (Scope.organisation(),)
 
 
 def test_scopes_that_differ_are_written_differently() -> None:

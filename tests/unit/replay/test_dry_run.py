@@ -5,6 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from budget_scene import table
+from bursar.domain.attribution import ERASED, Attribution
 from bursar.domain.ledger import Entry, Status
 from bursar.replay.dry_run import DryRun
 from ledger_entries import HOUR_S, T0_S, entry, unpriced
@@ -48,6 +49,12 @@ async def test_of_a_pattern_each_scope_has_its_own_limit_and_agents_are_told_apa
     trial = await run(*map(at, range(3)), *(at(n, attribution=rival) for n in range(3, 6)), scope="tenant:*")
     rows = trial.as_object()["rows"]
     assert [(row["tenant"], row["refused_calls"]) for row in rows] == [("acme", 1), ("rival", 1)]
+
+
+async def test_calls_of_erased_tenants_count_for_the_organisation_alone() -> None:
+    calls = [at(number, attribution=Attribution(ERASED, ERASED)) for number in range(3)]
+    assert (await run(*calls, scope="tenant:*")).calls == 0
+    assert (await run(*calls, scope="organisation")).refused.calls == 1
 
 
 async def test_what_was_never_sent_counts_for_nothing() -> None:
