@@ -191,16 +191,16 @@ def _row(line: _Line, models: tuple[str, str], wanted: Wanted) -> Row:
 
 def _check_classes(rows: Sequence[Row], file: str, weak: str, strong: str) -> None:
     """Refuse outcomes from which nothing can be learned."""
-    better = sum(row.outcome.strong > row.outcome.weak for row in rows)
-    if not better:
+    gains = {row.outcome.strong - row.outcome.weak for row in rows}
+    if max(gains) <= 0:
         raise CallerMistake(
             f'{file}: on none of {len(rows):,} lines is "{strong}" better than "{weak}", so there is nothing '
             f'to learn; ask "{weak}" always, or add prompts that need "{strong}"'
         )
-    if better == len(rows):
+    if len(gains) == 1:
         raise CallerMistake(
-            f'{file}: on all {len(rows):,} lines "{strong}" is better than "{weak}", so there is nothing '
-            f'to learn; ask "{strong}" always, or add prompts on which "{weak}" does as well'
+            f'{file}: on all {len(rows):,} lines "{strong}" is as much better than "{weak}", so there is '
+            f'nothing to learn; ask "{strong}" always, or add prompts on which "{weak}" does as well'
         )
 
 
