@@ -1,7 +1,7 @@
 """The budgets in force, and what a call asks of them."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -37,9 +37,10 @@ class BudgetBook:
         for budget in self.budgets:
             self._by_pattern.setdefault(budget.pattern, []).append(budget)
         self._kinds = frozenset(pattern.kind for pattern in self._by_pattern)
-        # Without these, windows would be worked out at every call. A conversation's form is put together
-        # from its own part and from that which all of an agent's share.
+        # Without these, windows would be worked out at every call. Forms are put together from parts, each of
+        # one scope.
         self._forms = BoundedDict[tuple[str, ...], Form](_FORMS_MAX)
+        self._parts = BoundedDict[Scope, Form](_FORMS_MAX)
         self._windows = Windows()
 
     def of(self, scope: Scope) -> tuple[Budget, ...]:
@@ -68,7 +69,7 @@ class BudgetBook:
         """Return all counters of a scope in which a call that arrives at a moment is counted."""
         if not self.budgets:
             return frozenset()
-        return frozenset(demand.counter for demand in self._filled((scope,), at_s).demands)
+        return frozenset(demand.counter for demand in self._filled(scope, at_s).demands)
 
     def counts_in(self, counter: Counter) -> bool:
         """Whether calls that arrive in a counter's window are counted in it."""
@@ -115,56 +116,44 @@ class BudgetBook:
         """Return what a call asks.
 
         Args:
-            whose: Whom it is for; without its conversation, which comes last, for what it asks of the others.
+            whose: Whom it is for.
             claimant: The call.
             at_s: When it is asked.
         """
         form = self._forms.get(whose)
         if form is None or not form.from_s <= at_s < form.until_s:
-            *others, conversation = whose
-            if conversation:
-                form = self._joined(self._form((*others, ""), claimant, at_s), claimant, at_s)
-            else:
-                scopes = scopes_of(claimant.attribution, claimant.key_id)
-                form = self._filled([s for s in scopes if s.kind is not ScopeKind.CONVERSATION], at_s)
+            # Budgets on users, keys or conversations that there are none of need no part of theirs.
+            scopes = scopes_of(claimant.attribution, claimant.key_id)
+            needed = [scope for scope in scopes if scope.kind in self._kinds or scope.kind in _COUNTED]
+            parts = [self._part(scope, at_s) for scope in needed]
+            form = _joined(parts, _conversation(claimant) if whose[-1] else "")
             self._forms.keep(whose, form)
         return form
 
-    def _joined(self, shared: Form, claimant: Claimant, at_s: float) -> Form:
-        """Add to what a call asks what it asks of its conversation."""
-        scope = _conversation_scope(claimant)
-        own = self._filled([scope], at_s)
-        return Form(
-            conversation=str(scope),
-            demands=shared.demands + own.demands,
-            units=shared.units + own.units,
-            unasked=shared.unasked + own.unasked,
-            limited=shared.limited + tuple(_limited(own.demands, own.units, len(shared.demands))),
-            budgets=shared.budgets + own.budgets,
-            throttles=shared.throttles + own.throttles,
-            throttling=shared.throttling + own.throttling,
-            has_ladders=shared.has_ladders or own.has_ladders,
-            from_s=max(shared.from_s, own.from_s),
-            until_s=min(shared.until_s, own.until_s),
-        )
+    def _part(self, scope: Scope, at_s: float) -> Form:
+        """Return what calls ask of one scope. Whoever falls under it shares it, so that it stays at hand."""
+        part = self._parts.get(scope)
+        if part is None or not part.from_s <= at_s < part.until_s:
+            part = self._filled(scope, at_s)
+            self._parts.keep(scope, part)
+        return part
 
-    def _filled(self, scopes: Iterable[Scope], at_s: float) -> Form:
+    def _filled(self, scope: Scope, at_s: float) -> Form:
         asks: dict[Counter, tuple[Demand, Budget | None]] = {}
         throttles: list[Throttle] = []
         throttling: list[Budget] = []
         counted: list[Counter] = []
-        for scope in scopes:
-            for budget in self.of(scope):
-                counter = self.counter(budget, scope, at_s)
-                asks[counter] = Demand(counter, budget.hard_limit, budget.new_limit), budget
-                throttle = self._throttle(budget, counter, at_s)
-                if throttle is not None:
-                    throttles.append(throttle)
-                    throttling.append(budget)
-                    counted += (throttle.minute, throttle.hours[0])
-            if scope.kind in _COUNTED:
-                name = str(scope)
-                counted += [self._counter(name, Unit.NUSD, period, at_s) for period in _COUNTED_PERIODS]
+        for budget in self.of(scope):
+            counter = self.counter(budget, scope, at_s)
+            asks[counter] = Demand(counter, budget.hard_limit, budget.new_limit), budget
+            throttle = self._throttle(budget, counter, at_s)
+            if throttle is not None:
+                throttles.append(throttle)
+                throttling.append(budget)
+                counted += (throttle.minute, throttle.hours[0])
+        if scope.kind in _COUNTED:
+            name = str(scope)
+            counted += [self._counter(name, Unit.NUSD, period, at_s) for period in _COUNTED_PERIODS]
         for counter in counted:
             asks.setdefault(counter, (Demand(counter), None))
         demands = tuple(demand for demand, _ in asks.values())
@@ -175,7 +164,7 @@ class BudgetBook:
             demands=demands,
             units=units,
             unasked=tuple(_unasked(counter) for counter in asks),
-            limited=tuple(_limited(demands, units, 0)),
+            limited=tuple(_limited(demands, units)),
             budgets=budgets,
             throttles=tuple(throttles),
             throttling=tuple(throttling),
@@ -204,21 +193,36 @@ def _unasked(counter: Counter) -> int:
     return 0 if counter.unit in {Unit.NUSD, Unit.TOKENS} else 1
 
 
-def _limited(demands: Iterable[Demand], units: Iterable[int], first: int) -> Iterator[tuple[int, int, int]]:
-    """Yield what `Form.limited` holds of demands, the first of which has a number."""
-    for number, (demand, unit) in enumerate(zip(demands, units, strict=True), first):
+def _limited(demands: Iterable[Demand], units: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield what `Form.limited` holds of demands."""
+    for number, (demand, unit) in enumerate(zip(demands, units, strict=True)):
         limit = demand.limit if demand.new_limit is None else demand.new_limit
         if limit is not None:
             yield number, unit, limit
+
+
+def _joined(parts: Sequence[Form], conversation: str) -> Form:
+    """Return what calls ask of several scopes."""
+    demands = tuple([demand for part in parts for demand in part.demands])
+    units = tuple([unit for part in parts for unit in part.units])
+    return Form(
+        conversation=conversation,
+        demands=demands,
+        units=units,
+        unasked=tuple([amount for part in parts for amount in part.unasked]),
+        limited=tuple(_limited(demands, units)),
+        budgets=tuple([budget for part in parts for budget in part.budgets]),
+        throttles=tuple([throttle for part in parts for throttle in part.throttles]),
+        throttling=tuple([budget for part in parts for budget in part.throttling]),
+        has_ladders=any(part.has_ladders for part in parts),
+        from_s=max((part.from_s for part in parts), default=0),
+        until_s=min((part.until_s for part in parts), default=math.inf),
+    )
 
 
 def _conversation(claimant: Claimant) -> str:
     """Name a call's conversation; a call whose conversation is unknown is one of its own."""
     if not claimant.attribution.conversation:
         return f"call:{claimant.operation_id}"
-    return str(_conversation_scope(claimant))
-
-
-def _conversation_scope(claimant: Claimant) -> Scope:
     attribution = claimant.attribution
-    return Scope(ScopeKind.CONVERSATION, attribution.tenant, attribution.conversation)
+    return str(Scope(ScopeKind.CONVERSATION, attribution.tenant, attribution.conversation))
