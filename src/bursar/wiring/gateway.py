@@ -90,19 +90,11 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     def open_desk(grant: Grant) -> KeyDesk:
         return KeyDesk(admin, Act(grant.key_id or "api", clock.now()), grant.rights)
 
+    observer, ids = metrics if anomalies is None else anomalies, TimeOrderedIds(clock)
+    tokenizer = SplintrTokenizer()
     return Gateway(
         engine,
-        World(
-            clock,
-            SplintrTokenizer(),
-            upstream,
-            forgetful,
-            metrics if anomalies is None else anomalies,
-            TimeOrderedIds(clock),
-            timers,
-            content,
-            holdings=held.holdings,
-        ),
+        World(clock, tokenizer, upstream, forgetful, observer, ids, timers, content, holdings=held.holdings),
         replace(
             _build_options(settings, keys, guard),
             budgets=BudgetPages(engine, held.store, clock, raise_caps=raise_caps),
