@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from bursar.domain.reservations import Ended as End
 from bursar.domain.reservations import Exceeded, Held, Reservation, Throttled
@@ -153,30 +153,12 @@ class CallDriver:
                 return reply
             result = failure = None
             try:
-                result = await self._perform(effect)
+                result = await self._ACTS[type(effect)](self, effect)
             except Exception as error:  # noqa: BLE001 - Only the exchange knows whether its call can do without.
                 failure = error
 
-    async def _perform(self, effect: Effect) -> Any:
-        match effect:
-            case Send():
-                return await self._send(effect)
-            case Record():
-                return await self._record(effect)
-            case Count():
-                return await self._count(effect)
-            case Shorten():
-                return await self._shorten(effect)
-            case LookUp() | Keep():
-                return await self._use_content(effect)
-            case Join():
-                return await self._join(effect.key)
-            case Share():
-                return self._lead.share(effect.answer) if self._lead is not None else 0
-            case Pause():
-                return await self._pause(effect.seconds)
-            case Reserve() | Extend() | Settle():
-                return await self._use_budgets(effect)
+    async def _share(self, effect: Share) -> int:
+        return self._lead.share(effect.answer) if self._lead is not None else 0
 
     async def _count(self, effect: Count) -> list[int]:
         count = self._world.tokenizer.count
@@ -206,10 +188,10 @@ class CallDriver:
             self._absorb(None)
             return False
 
-    async def _join(self, key: bytes) -> KeptAnswer | Left | None:
+    async def _join(self, effect: Join) -> KeptAnswer | Left | None:
         with _Watch(self._client, self._world.timers) as watch:
             try:
-                joined = await self._world.in_flight.join(key)
+                joined = await self._world.in_flight.join(effect.key)
             except asyncio.CancelledError:
                 self._absorb(watch)
                 return Left()
@@ -218,11 +200,11 @@ class CallDriver:
             return None
         return joined
 
-    async def _pause(self, seconds: float) -> float | None:
+    async def _pause(self, effect: Pause) -> float | None:
         """Wait; None says that the client left meanwhile."""
         with _Watch(self._client, self._world.timers) as watch:
             try:
-                await self._world.clock.sleep(seconds)
+                await self._world.clock.sleep(effect.seconds)
             except asyncio.CancelledError:
                 self._absorb(watch)
                 return None
@@ -244,27 +226,24 @@ class CallDriver:
         self._world.observer.ended(entry, durable=durable, cache=effect.cache)
         return durable
 
-    async def _use_budgets(
-        self, effect: Reserve | Extend | Settle
-    ) -> Held | Exceeded | Throttled | End | Left | None:
+    async def _settle(self, effect: Settle) -> End | None:
         holdings = self._world.holdings
         if holdings is None:
             return None
-        if isinstance(effect, Settle):
-            self._holding = None
-            try:
-                return await holdings.settle(effect)
-            except asyncio.CancelledError:
-                self._absorb(None)
-                return None
+        self._holding = None
+        try:
+            return await holdings.settle(effect)
+        except asyncio.CancelledError:
+            self._absorb(None)
+            return None
+
+    async def _hold(self, effect: Reserve | Extend) -> Held | Exceeded | Throttled | End | Left | None:
+        holdings = self._world.holdings
+        if holdings is None:
+            return None
         if self._interrupted:
             # No further attempt is to be made.
             return Left()
-        return await self._hold(holdings, effect)
-
-    async def _hold(
-        self, holdings: Holdings, effect: Reserve | Extend
-    ) -> Held | Exceeded | Throttled | End | Left | None:
         begins = isinstance(effect, Reserve)
         if begins:
             # From here on it may be held, even if this is cancelled.
@@ -362,6 +341,22 @@ class CallDriver:
             task.uncancel()
         if watch is None or not watch.gone:
             self._interrupted = True
+
+    # What performs each effect.
+    _ACTS: ClassVar["Mapping[type[Effect], Callable[[CallDriver, Any], Awaitable[Any]]]"] = {
+        Send: _send,
+        Record: _record,
+        Count: _count,
+        Shorten: _shorten,
+        LookUp: _use_content,
+        Keep: _use_content,
+        Join: _join,
+        Share: _share,
+        Pause: _pause,
+        Reserve: _hold,
+        Extend: _hold,
+        Settle: _settle,
+    }
 
 
 def _is_stream(response: UpstreamResponse) -> bool:
