@@ -34,8 +34,9 @@ def labels(count: int) -> list[dict[str, object]]:
     return [{"id": f"t{n}", "text": f"Ticket {n}", "answer": label(n)} for n in range(count)]
 
 
-def said(*rows: tuple[str | int, object]) -> str:
-    return json.dumps({"answers": [{"id": name, "answer": answer} for name, answer in rows]})
+def said(*rows: tuple[int | str, object]) -> str:
+    """What a model says: answers by number."""
+    return "{" + ", ".join(f'"{number}": {json.dumps(answer)}' for number, answer in rows) + "}"
 
 
 def assignment(model: str = "claude-haiku-4-5", dialect: str = "anthropic.messages") -> Assignment:

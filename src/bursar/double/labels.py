@@ -1,8 +1,8 @@
 """Items whose right answers are known, so that a classification can be judged.
 
 A label is one JSON object: `{"id", "text", "answer"}`. It answers a request whose last user message is that
-text, by the answer alone; and one whose last user message is `{"items": [{"id", …}, …]}`, all of them at
-once, by `{"answers": [{"id", "answer"}, …]}`. Some items can be answered wrongly on purpose, as models do.
+text, by the answer alone; and one whose last user message is `{"items": {"1": {"id", …}, …}}`, all of them at
+once, by `{"1": answer, …}`. Some items can be answered wrongly on purpose, as models do.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,41 +66,50 @@ class LabelBook:
             answer = self._by_text[name]
             return Speech(answer if isinstance(answer, str) else orjson.dumps(answer).decode())
         items = _items(text)
-        known = [item for item in items if str(item.get("id")) in self._by_id]
-        if not known:
+        if not any(str(item.get("id")) in self._by_id for item in items.values()):
             return None
-        answers = [answer for item in known for answer in self._answers(item, draw, alone=len(items) == 1)]
-        return Speech(orjson.dumps({"answers": answers}).decode())
+        members = [
+            f"{orjson.dumps(key).decode()}:{orjson.dumps(answer).decode()}"
+            for number, item in items.items()
+            for key, answer in self._answers(number, item, draw, alone=len(items) == 1)
+        ]
+        return Speech("{" + ",".join(members) + "}")
 
-    def _answers(self, item: JsonObject, draw: Draw, *, alone: bool) -> Iterator[JsonObject]:
-        right = {"id": item["id"], "answer": self._by_id[str(item["id"])]}
-        place = f"item {item['id']}"
-        if alone or not draw.happens(place, self._fault_rate):
-            yield right
+    def _answers(
+        self, number: str, item: JsonObject, draw: Draw, *, alone: bool
+    ) -> Iterator[tuple[str, Json]]:
+        name = str(item.get("id"))
+        if name not in self._by_id:
             return
-        match _FAULTS[draw.below(f"{place} fault", len(_FAULTS))]:
+        right = self._by_id[name]
+        if alone or not draw.happens(f"item {name}", self._fault_rate):
+            yield number, right
+            return
+        match _FAULTS[draw.below(f"item {name} fault", len(_FAULTS))]:
             case "duplicated":
-                yield from (right, right)
+                yield number, right
+                yield number, right
             case "malformed":
-                yield {**right, "answer": [right["answer"]]}
+                yield number, [right]
             case "renamed":
-                yield {**right, "id": f"{item['id']}-again"}
+                yield f"{number}-again", right
             case _:
                 return
 
 
-def _items(text: str) -> list[JsonObject]:
-    """Return the items that a message holds; none where it is of another form."""
+def _items(text: str) -> dict[str, JsonObject]:
+    """Return the items that a message holds, by their numbers; none where it is of another form."""
     if not text.startswith("{"):
-        return []
+        return {}
     try:
         found: Json = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return []
+        return {}
     items: Json = cast("JsonObject", found).get("items") if isinstance(found, dict) else None
-    if not isinstance(items, list):
-        return []
-    return [cast("JsonObject", item) for item in cast("list[Json]", items) if isinstance(item, dict)]
+    if not isinstance(items, dict):
+        return {}
+    numbered = cast("JsonObject", items).items()
+    return {number: cast("JsonObject", item) for number, item in numbered if isinstance(item, dict)}
 
 
 def _name(text: str) -> bytes:

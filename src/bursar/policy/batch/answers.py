@@ -1,15 +1,14 @@
 """Taking the answer for several items apart: what is good is kept, what is not is named item by item."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from bursar.domain.json_schema import JsonSchema
-from bursar.policy.batch.prompt import ANSWER, ANSWERS, ID
 
 Json = Any
 
@@ -54,35 +53,47 @@ class Findings:
 
 
 def read_answers(text: str, names: Sequence[str], schema: JsonSchema, *, is_cut: bool) -> Findings:
-    """Take an answer apart.
+    """Take an answer apart: one JSON object, whose members are the items' numbers and answers.
 
-    What surrounds the JSON, such as a fence of Markdown, is not looked at. Of an answer that breaks off, the
+    What surrounds the JSON, such as a fence of Markdown, is not looked at. An answer under an item's own name
+    counts as one under its number, where that cannot be another one's. Of an answer that breaks off, the
     items before the break are kept: they are paid for.
 
     Args:
         text: What the model said.
-        names: The items that were asked about.
+        names: The items that were asked about, in the order of their numbers.
         schema: What each answer must be.
         is_cut: Whether the answer ended at its output limit.
     """
+    asked = _names_by_key(names)
     found = Findings()
-    elements = list(_elements(text))
-    asked = set(names)
     times: dict[str, int] = {}
-    for element in elements:
-        name = _name(element)
-        if name not in asked:
+    members = list(_members(text, asked))
+    if len(names) == 1 and not any(key in asked for key, _ in members):
+        # A model that was asked about one item may leave its number out.
+        value = _whole(text)
+        if value is not None and schema.mismatch(value) is None:
+            members = [("1", value)]
+    for key, answer in members:
+        name = asked.get(key)
+        if name is None:
             found.extras += 1
             continue
         times[name] = times.get(name, 0) + 1
-        _judge(found, name, element, schema)
+        _judge(found, name, answer, schema)
     for name, count in times.items():
         if count > 1:
             found.answers.pop(name, None)
             found.faults[name] = Fault(FaultKind.DUPLICATED, f"the model answered it {count} times")
-    absent = _absence(is_cut=is_cut, readable=bool(elements))
+    absent = _absence(is_cut=is_cut, readable=bool(members))
     found.faults.update({name: absent for name in names if name not in times})
     return found
+
+
+def _names_by_key(names: Sequence[str]) -> Mapping[str, str]:
+    """Return the items by the keys that an answer may have: numbers, and names where none is a number."""
+    numbers = {str(number): name for number, name in enumerate(names, start=1)}
+    return numbers if any(name.isdecimal() for name in names) else {name: name for name in names} | numbers
 
 
 def _absence(*, is_cut: bool, readable: bool) -> Fault:
@@ -93,11 +104,7 @@ def _absence(*, is_cut: bool, readable: bool) -> Fault:
     return Fault(FaultKind.UNREADABLE, "the answer is not the JSON that was asked for")
 
 
-def _judge(found: Findings, name: str, element: Mapping[str, Json], schema: JsonSchema) -> None:
-    if ANSWER not in element:
-        found.faults[name] = Fault(FaultKind.MALFORMED, f'it has no "{ANSWER}"')
-        return
-    answer = element[ANSWER]
+def _judge(found: Findings, name: str, answer: Json, schema: JsonSchema) -> None:
     mismatch = schema.mismatch(answer)
     if mismatch is not None:
         found.faults[name] = Fault(FaultKind.MALFORMED, str(mismatch))
@@ -105,11 +112,6 @@ def _judge(found: Findings, name: str, element: Mapping[str, Json], schema: Json
         found.faults[name] = Fault(FaultKind.MALFORMED, "it holds text or numbers that JSON cannot keep")
     else:
         found.answers[name] = answer
-
-
-def _name(element: Mapping[str, Json]) -> str | None:
-    name = element.get(ID)
-    return str(name) if isinstance(name, str | int) and not isinstance(name, bool) else None
 
 
 def _is_writable(answer: Json) -> bool:
@@ -128,33 +130,49 @@ def _no_number(name: str) -> Json:
 _DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
-def _elements(text: str) -> Iterator[Mapping[str, Json]]:
-    """Yield the answers of a text, up to where it can be read."""
-    start = text.find(f'"{ANSWERS}"')
-    at = text.find("[", max(start, 0))
-    if at < 0:
-        yield from _lone(text)
-        return
-    at += 1
-    while True:
-        at = _skip(text, at, " \t\r\n,")
+def _members(text: str, asked: Collection[str]) -> Iterator[tuple[str, Json]]:
+    """Yield the members of a text's object, up to where it can be read.
+
+    They are read one by one: a name that is there twice would be lost in a dictionary.
+    """
+    at = text.find("{") + 1
+    while at > 0:
         try:
-            element, at = _DECODER.raw_decode(text, at)
+            key, at = _key(text, at)
+            if key not in asked and _opens_answers(text, at, asked):
+                # A model may put all answers below one more name.
+                at += 1
+                continue
+            value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
             return
-        # What is no object can be nobody's answer; it counts as one to nothing that was asked.
-        yield cast("Mapping[str, Json]", element) if isinstance(element, dict) else {}
+        yield key, value
 
 
-def _lone(text: str) -> Iterator[Mapping[str, Json]]:
-    """Yield the one answer of a text without an array, which a model that had one item may leave out."""
-    start = text.find("{")
+def _opens_answers(text: str, at: int, asked: Collection[str]) -> bool:
+    """Whether a value is an object that begins with an item's answer."""
     try:
-        element: Json = _DECODER.raw_decode(text, start)[0] if start >= 0 else None
+        return text[at : at + 1] == "{" and _key(text, at + 1)[0] in asked
     except (ValueError, RecursionError):
-        return
-    if isinstance(element, dict) and ID in element:
-        yield cast("Mapping[str, Json]", element)
+        return False
+
+
+def _key(text: str, at: int) -> tuple[str, int]:
+    """Return a member's name, and where its value begins.
+
+    Raises:
+        ValueError: There is none.
+    """
+    key, at = _DECODER.raw_decode(text, _skip(text, at, " \t\r\n,"))
+    return str(key), _skip(text, at, " \t\r\n:")
+
+
+def _whole(text: str) -> Json:
+    """Return the first object of a text; None for none."""
+    try:
+        return _DECODER.raw_decode(text, text.find("{"))[0] if "{" in text else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _skip(text: str, at: int, characters: str) -> int:

@@ -9,13 +9,12 @@ from bursar.domain.json_schema import JsonSchema
 from bursar.domain.prompt import digest
 from bursar.policy.batch.items import Item
 
-ITEMS, ANSWERS, ID, ANSWER = "items", "answers", "id", "answer"
-
 _FORM = """
 
-You get a JSON object whose "items" are independent of each other: judge each as if it were alone.
-Reply with one JSON object and nothing else: {"answers": [{"id": …, "answer": …}]}, with exactly one answer \
-for each item, under that item's id, in the items' order. Every answer is as this JSON schema says:
+You get a JSON object whose "items" are numbered and independent: judge each as if it were alone.
+Reply with one JSON object and nothing else, without spaces or line breaks between its parts. It has exactly \
+one member for each item, in their order: its name is the item's number, its value the answer. For two \
+items: {"1":…,"2":…}. Every answer is as this JSON schema says:
 """
 
 # The wording is part of what was asked: who changes it starts anew instead of resuming.
@@ -51,6 +50,11 @@ class Assignment(msgspec.Struct, frozen=True):
 
 
 def items_text(items: Sequence[Item], note: str = "") -> str:
-    """Return the user's message for some items, with a note where they were asked before."""
+    """Return the user's message for some items, with a note where they were asked before.
+
+    Items are answered by number: numbers are the shortest names, and output is what costs most. A name of 36
+    characters would take more tokens than many an answer.
+    """
     said = "" if not note else f',"note":{orjson.dumps(note).decode()}'
-    return '{"items":[' + ",\n".join([item.text for item in items]) + f"]{said}}}"
+    numbered = [f'"{number}":{item.text}' for number, item in enumerate(items, start=1)]
+    return '{"items":{' + ",\n".join(numbered) + f"}}{said}}}"

@@ -37,8 +37,8 @@ def test_a_wrong_item_is_named_with_its_line_and_a_mend(lines: list[bytes], mess
 
 def test_a_call_holds_the_items_as_they_are_in_the_file() -> None:
     items = tickets(2)
-    assert items_text(items) == f'{{"items":[{items[0].text},\n{items[1].text}]}}'
-    assert items_text(items[:1], 'again "so"').endswith('],"note":"again \\"so\\""}')
+    assert items_text(items) == f'{{"items":{{"1":{items[0].text},\n"2":{items[1].text}}}}}'
+    assert items_text(items[:1], 'again "so"').endswith('},"note":"again \\"so\\""}')
 
 
 def test_instructions_are_the_same_for_every_call_and_hold_the_schema() -> None:

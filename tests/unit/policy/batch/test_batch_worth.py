@@ -54,7 +54,7 @@ def test_a_price_that_says_nothing_makes_the_saving_unknown() -> None:
 
 def test_a_call_is_priced_by_its_usage_under_its_tier() -> None:
     judge = Judge(assignment(), tickets(2), PRICE)
-    text = said(("t0", label(0)), ("t1", label(1)))
+    text = said((1, label(0)), (2, label(1)))
     standard = judge.read(CALL, body(text), Charged())
     batch = judge.read(CALL, body(text), Charged(tier="batch"))
     assert standard.cost_nusd == 1_000 * 3_000 + 100 * 15_000
@@ -64,7 +64,7 @@ def test_a_call_is_priced_by_its_usage_under_its_tier() -> None:
 
 def test_what_the_gateway_says_counts_unless_it_is_a_call_that_was_paid_for_before() -> None:
     judge = Judge(assignment(), tickets(2), PRICE)
-    answer = body(said(("t0", label(0)), ("t1", label(1))))
+    answer = body(said((1, label(0)), (2, label(1))))
     assert judge.read(CALL, answer, Charged(cost_nusd=0, from_cache=True)).cost_nusd == 0
     again = judge.read(CALL, answer, Charged(cost_nusd=0, from_cache=True, is_again=True))
     assert again.cost_nusd == 1_000 * 3_000 + 100 * 15_000
@@ -82,7 +82,7 @@ def test_a_refusal_and_a_cut_are_told_apart_from_bad_answers() -> None:
     judge = Judge(assignment(), tickets(2), PRICE)
     refused = judge.read(CALL, body("", "refusal"), Charged())
     assert {kind for kind, _ in refused.faults.values()} == {FaultKind.REFUSED}
-    cut = judge.read(CALL, body(said(("t0", label(0)))[:-1], "max_tokens"), Charged())
+    cut = judge.read(CALL, body(said((1, label(0)))[:-1], "max_tokens"), Charged())
     assert (list(cut.answers), cut.faults[1][0], cut.is_cut) == ([0], FaultKind.CUT, True)
     garbage = judge.read(CALL, b"<html>", Charged())
     assert garbage.faults[0][0] is FaultKind.UNREADABLE
