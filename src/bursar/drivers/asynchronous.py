@@ -343,7 +343,7 @@ class CallDriver:
             self._interrupted = True
 
     # What performs each effect.
-    _ACTS: ClassVar["Mapping[type[Effect], Callable[[CallDriver, Any], Awaitable[Any]]]"] = {
+    _ACTS: ClassVar[Mapping[type[Effect], Callable[[Any, Any], Awaitable[Any]]]] = {
         Send: _send,
         Record: _record,
         Count: _count,
