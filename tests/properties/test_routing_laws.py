@@ -38,7 +38,7 @@ def test_any_text_has_a_score(text: str):
     features = read_features(text)
     assert all(0 <= bucket < BUCKETS and count > 0 for bucket, count in features.counts.items())
     assert 0 <= score(MODEL, features) <= 1
-    assert 0 <= score_signals(read_text_signals(text)) <= 1
+    assert 0 <= score_signals(read_text_signals(read_text(text))) <= 1
 
 
 @given(ANY_TEXT, st.integers(0, 50))

@@ -10,7 +10,7 @@ from itertools import pairwise
 import msgspec
 import xxhash
 
-from bursar.policy.routing.texts import MEASURES, read_text
+from bursar.policy.routing.texts import MEASURES, Text, read_text
 
 BUCKETS = 1 << 17
 """How many different words and pairs are told apart; more meet in one bucket now and then."""
@@ -45,13 +45,16 @@ def read_features(prompt: str, answer: str | None = None) -> Features:
         prompt: The text of the newest message that a user wrote.
         answer: The weak model's answer, for a model that judges it (a cascade); None before there is one.
     """
-    text = read_text(prompt)
-    buckets = _buckets(text.tokens, _PROMPT_SEED)
+    return features_of(read_text(prompt), None if answer is None else read_text(answer))
+
+
+def features_of(prompt: Text, answer: Text | None = None) -> Features:
+    """Return what a learned model sees of texts that were read before."""
+    buckets = _buckets(prompt.tokens, _PROMPT_SEED)
     if answer is None:
-        return Features(Counter(buckets), text.measures)
-    answered = read_text(answer)
-    buckets += _buckets(answered.tokens, _ANSWER_SEED)
-    return Features(Counter(buckets), text.measures + answered.measures)
+        return Features(Counter(buckets), prompt.measures)
+    buckets += _buckets(answer.tokens, _ANSWER_SEED)
+    return Features(Counter(buckets), prompt.measures + answer.measures)
 
 
 def _buckets(tokens: list[str], seed: int) -> list[int]:

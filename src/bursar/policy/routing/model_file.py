@@ -93,13 +93,14 @@ def decode(content: bytes, file: str) -> RouteModel:
     by_measure = (header.means, header.deviations, header.better_measures, header.worse_measures)
     answers = 2 if header.card.answer_field else 1
     rarity, better, worse = (_floats(body, number) for number in range(_ROWS))
-    numbers = (*rarity, *better, *worse, *(number for row in by_measure for number in row))
+    # A sum shows every number that is none, in a fraction of the time of looking at each.
+    sums = [sum(row) for row in (rarity, better, worse, *by_measure)]
     if (
         {len(row) for row in by_measure} != {answers * MEASURE_COUNT}
         or not measures
         or min(header.deviations) <= 0
         or not header.curve.points
-        or not all(map(isfinite, numbers))
+        or not all(map(isfinite, sums))
     ):
         raise CorruptStore(f"{file}: the routing model is damaged (its numbers do not fit together); {_MEND}")
     return RouteModel(

@@ -10,8 +10,8 @@ from math import expm1, log2
 import msgspec
 
 from bursar.domain.prompt import ContentClass
-from bursar.policy.routing.texts import MEASURES, excerpt, read_text
-from bursar.wire.asked import read_last_user_text, wants_form
+from bursar.policy.routing.texts import MEASURES, Text
+from bursar.wire.asked import wants_form
 from bursar.wire.content import classify
 from bursar.wire.dialect import Request
 
@@ -75,17 +75,17 @@ _NUMBERS_TO_WORDS = 0.15
 _AT = {name: number for number, name in enumerate(MEASURES)}
 
 
-def read_signals(request: Request, *, prompt_tokens: int, turn: int) -> Signals:
-    """Read the signs of a call. Takes well under a millisecond for a message of 30 KB.
+def read_signals(request: Request, text: Text, *, prompt_tokens: int, turn: int) -> Signals:
+    """Read the signs of a call.
 
     Args:
         request: The call's request.
+        text: Its `read_last_user_text`, read.
         prompt_tokens: Tokens of its prompt, as far as they are known.
         turn: Calls of its thread before it.
     """
-    signals = read_text_signals(read_last_user_text(request))
     return msgspec.structs.replace(
-        signals,
+        read_text_signals(text),
         context=_between(prompt_tokens, _CONTEXT_TOKENS),
         tools=min(len(request.prompt.tools) / _TOOLS_MANY, 1.0),
         turn=min(turn / _TURNS_MANY, 1.0),
@@ -93,17 +93,16 @@ def read_signals(request: Request, *, prompt_tokens: int, turn: int) -> Signals:
     )
 
 
-def read_text_signals(text: str) -> Signals:
+def read_text_signals(text: Text) -> Signals:
     """Read the signs that stand in a text alone."""
-    measures = read_text(text).measures
-    sample = excerpt(text)
-    chars = max(len(sample), 1)
+    measures = text.measures
+    chars = max(len(text.sample), 1)
     words, numbers, code, maths = (
         expm1(measures[_AT[name]]) for name in ("words", "numbers", "code_signs", "maths_signs")
     )
-    is_code = classify(sample, ContentClass.CHAT) is ContentClass.CODE
+    is_code = classify(text.sample, ContentClass.CHAT) is ContentClass.CODE
     return Signals(
-        length=_between(len(text), _LENGTH_CHARS),
+        length=_between(text.chars, _LENGTH_CHARS),
         code=1.0 if is_code else min(code / chars / _CODE_DENSITY, 1.0),
         maths=min(max(maths / chars / _MATHS_DENSITY, numbers / (words + 1) / _NUMBERS_TO_WORDS), 1.0),
         foreign=min(measures[_AT["beyond_ascii"]], 1.0),

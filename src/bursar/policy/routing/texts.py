@@ -49,10 +49,14 @@ class Text(msgspec.Struct, frozen=True, gc=False):
     """A text as it is seen.
 
     Attributes:
+        sample: What was read of it.
+        chars: Characters of the whole text.
         tokens: Words, numbers and signs in order, in lower case, digits as zeros.
         measures: One number for each of `MEASURES`.
     """
 
+    sample: str
+    chars: int
     tokens: list[str]
     measures: tuple[float, ...]
 
@@ -82,7 +86,7 @@ def read_text(text: str) -> Text:
         0.0 if ascii_only else 1 - len(sample.encode("ascii", "ignore")) / chars,
         len(_CAPITALS.findall(sample)) / chars,
     )
-    return Text(tokens, measures)
+    return Text(sample, len(text), tokens, measures)
 
 
 def excerpt(text: str) -> str:
