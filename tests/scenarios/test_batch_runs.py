@@ -167,9 +167,7 @@ async def test_what_passes_is_tried_again_and_paid_once(trouble: int | Exception
     assert (provider.calls, provider.asked) == (2, 4)
 
 
-@pytest.mark.parametrize(
-    ("status", "message"), [(401, "401: so"), (402, "402: so"), (404, "404: so"), (400, "400: so")]
-)
+@pytest.mark.parametrize(("status", "message"), [(401, "401: so"), (402, "402: so"), (404, "404: so")])
 async def test_what_does_not_pass_stops_the_batch_and_loses_nothing(status: int, message: str) -> None:
     provider = Provider("anthropic.messages", 3)
     provider.troubles = [status, status, status]
@@ -203,6 +201,30 @@ async def test_a_stop_lets_calls_under_way_end_and_starts_no_more() -> None:
     assert not state.work.is_done
     assert not state.work.under_way
     assert len(state.work.answers) == 3 * provider.calls
+
+
+async def test_requests_that_are_all_rejected_stop_the_batch_after_a_few() -> None:
+    provider = Provider("anthropic.messages", 30)
+    provider.troubles = [400] * 100
+    state = state_of(provider, 30)
+    with pytest.raises(BatchStopped, match="400: so"):
+        await run_calls(state, provider)
+    assert provider.asked < 15
+    assert not state.work.is_done
+
+
+async def test_what_a_gateway_no_longer_has_is_asked_anew_and_said_so() -> None:
+    provider = Provider("anthropic.messages", 9, is_gateway=True)
+    provider.troubles = [None, "lost"]  # type: ignore[list-item]
+    first = state_of(provider, 9)
+    with pytest.raises(BaseExceptionGroup):
+        await run_calls(first, provider)
+    provider._kept.clear()
+    again = state_of(provider, 9, first.journal.records)
+    lost = len(again.work.under_way)
+    await run_calls(again, provider)
+    check_all_is_right(again, 9)
+    assert again.asked_twice == lost > 0
 
 
 @BOTH

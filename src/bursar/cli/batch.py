@@ -105,6 +105,9 @@ def run(
             raise typer.Exit(1)
         if failure is None and not result.is_complete:
             raise typer.Exit(1)
+    elif failure is None:
+        # Interrupted before it had begun.
+        raise typer.Exit(1)
     if failure is not None:
         raise failure
 
@@ -113,10 +116,9 @@ def run(
 def cancel(
     journal: Annotated[Path, typer.Argument(metavar="JOURNAL", help="OUT.journal of the batch.")],
     *,
-    gateway: Annotated[
-        str | None, typer.Option(metavar="URL", help="Bursar's gateway (http://127.0.0.1:4100 unsaid).")
-    ] = None,
-    upstream: Annotated[str | None, typer.Option(metavar="URL", help="A provider itself.")] = None,
+    upstream: Annotated[
+        str, typer.Option(metavar="URL", help="The provider, as its SDK's base_url takes it.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask the provider to end a batch's jobs early.
@@ -125,7 +127,7 @@ def cancel(
     """
     from bursar.wiring.batching import cancel_jobs
 
-    jobs = asyncio.run(cancel_jobs(journal, {"gateway": gateway, "upstream": upstream}))
+    jobs = asyncio.run(cancel_jobs(journal, {"upstream": upstream}))
     if as_json:
         typer.echo(orjson.dumps({"jobs": jobs}))
     else:
@@ -155,7 +157,7 @@ def _run(plan: "Plan") -> "tuple[BatchState | None, BursarError | None]":
             asyncio.run(_interruptible(plan, watch, states, run_plan))
         except BursarError as error:
             return (states[0] if states else None), error
-    return states[0], None
+    return (states[0] if states else None), None
 
 
 async def _interruptible(

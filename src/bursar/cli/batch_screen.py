@@ -63,6 +63,7 @@ def batch_json(result: BatchResult, files: dict[str, str]) -> dict[str, Any]:
         "extras": result.extras,
         "spent_usd": usd_text(result.spent_nusd),
         "unknown_costs": result.unknown_costs,
+        "asked_twice": result.asked_twice,
         "saved_usd_estimated": None if result.saved_nusd is None else usd_text(result.saved_nusd),
         **files,
     }
@@ -82,6 +83,11 @@ def show_batch(screen: Console, result: BatchResult, files: dict[str, str]) -> N
     screen.print(f"{money}.")
     if result.resumed_calls:
         screen.print(f"{result.resumed_calls:,} calls were answered in earlier runs and paid for then.")
+    if result.asked_twice:
+        screen.print(
+            f"{result.asked_twice:,} calls were asked again, since their first answers were lost; if there "
+            "were such answers, those were paid for too."
+        )
     if result.retries:
         screen.print(f"{result.retries:,} items were asked again.")
     for name, path in files.items():

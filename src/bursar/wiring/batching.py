@@ -118,6 +118,8 @@ class BatchResult:
         spent_nusd: What all calls cost of which the cost is known.
         unknown_costs: Calls of which it is not.
         saved_nusd: An estimate of what was saved against one call an item; None where it is unknown.
+        asked_twice: Calls of this run that had to be answered anew, since an earlier run had sent them and
+            lost the answer; those may have been paid for twice.
     """
 
     answers: Mapping[str | int, Any]
@@ -129,6 +131,7 @@ class BatchResult:
     spent_nusd: int
     unknown_costs: int
     saved_nusd: int | None
+    asked_twice: int
 
     @property
     def is_complete(self) -> bool:
@@ -207,6 +210,11 @@ def make_plan(
     if dialect not in _KEY_VARIABLES:
         raise BadSetting(f'"{dialect}" is none of {", ".join(_KEY_VARIABLES)}', place="dialect")
     destination = _destination(dialect, options)
+    if options.get("via") == "provider" and destination.is_gateway:
+        raise BadSetting(
+            "the gateway passes no jobs on, since it could not meter them; name the provider by --upstream",
+            place="--via provider",
+        )
     is_marked = not destination.is_gateway and options.get("via") != "provider"
     assignment = Assignment(instruction, schema, model, dialect, marked=is_marked)
     window = load_windows().find(dialect, model)
@@ -295,6 +303,7 @@ def result_of(state: BatchState) -> BatchResult:
         spent_nusd=tally.spent_nusd,
         unknown_costs=tally.unknown_costs,
         saved_nusd=tally.saved_nusd,
+        asked_twice=state.asked_twice,
     )
 
 

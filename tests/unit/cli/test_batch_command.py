@@ -62,6 +62,7 @@ def test_a_wrong_file_is_named_before_anything_is_sent(
         (["--size", "0"], "size"),
         (["--dialect", "cobol"], 'dialect: "cobol" is none of'),
         (["--gateway", NOWHERE], "not to both"),
+        (["--gateway", NOWHERE, "--upstream", "", "--via", "provider"], "name the provider by --upstream"),
     ],
 )
 def test_a_wrong_option_is_named(files: Path, more: list[str], message: str) -> None:

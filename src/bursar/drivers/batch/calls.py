@@ -13,6 +13,10 @@ from bursar.policy.batch.records import Failed, Sent, Withdrawn
 from bursar.policy.batch.work import PackedCall
 
 _ATTEMPTS_MAX = 6
+
+# Where so many items have been rejected and none was answered, the next ones will be rejected too.
+_REJECTED_FIRST_MAX = 3
+
 _FIRST_PAUSE_S = 1.0
 _PAUSE_MAX_S = 30.0
 
@@ -115,12 +119,17 @@ class CallRunner:
             self._state.report_unseen(call)
         elif response.status == 200:
             charged = replace(response.charged, is_again=is_again or is_repeated)
+            state.asked_twice += charged.is_again and not charged.from_cache
             state.write(state.judge.read(call, response.body, charged))
-        elif response.status in _OWN_FAULT and (len(call.items) > 1 or state.tally.calls):
+        elif response.status in _OWN_FAULT and (len(call.items) > 1 or self._may_be_the_items_fault()):
             state.write(Failed(call.number, FaultKind.REJECTED, response.reason))
         else:
             state.write(Withdrawn(call.number))
             raise BatchStopped(f"{response.reason}; when that is mended, run the same again")
+
+    def _may_be_the_items_fault(self) -> bool:
+        """Whether a request that was not taken may be at fault by its item, and not by what all have."""
+        return bool(self._state.tally.calls) or len(self._state.work.failed) < _REJECTED_FIRST_MAX
 
     async def _ask(self, call: PackedCall, body: bytes) -> tuple[Response | None, bool]:
         """Ask until there is an answer; None where it was sent and no answer was seen.

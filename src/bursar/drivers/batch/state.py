@@ -53,6 +53,8 @@ class BatchState:
         watch: Told after every change.
         tally: What it has cost.
         resumed_calls: Calls that were answered before this run.
+        asked_twice: Calls that had to be answered anew, since a first answer was lost: if there was one, it
+            was paid for too.
         is_stopping: Whether no further call is to be made.
         job_note: What a provider's job is doing; empty without one.
     """
@@ -65,6 +67,7 @@ class BatchState:
     watch: Callable[["BatchState"], None] = _unwatched
     tally: Tally = field(default_factory=Tally)
     resumed_calls: int = 0
+    asked_twice: int = 0
     is_stopping: bool = False
     job_note: str = ""
 

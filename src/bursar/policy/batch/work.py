@@ -155,7 +155,9 @@ class Work:
         ):
             return True
         self._tries[position] += 1
-        if self._tries[position] < self._tries_max and fault.kind not in _FINAL:
+        # A request for one item that the provider does not take will not be taken the next time either.
+        is_final = fault.kind in _FINAL or (fault.kind is FaultKind.REJECTED and len(call.items) == 1)
+        if self._tries[position] < self._tries_max and not is_final:
             return True
         self.failed[position] = fault
         return False

@@ -101,6 +101,15 @@ def test_what_may_be_paid_twice_or_was_cancelled_waits_for_somebody_to_reopen_it
     assert {take(batch).items, take(batch).items} == {(0,), (1,)}
 
 
+def test_a_request_that_is_not_taken_is_split_but_one_for_a_lone_item_is_not_made_again() -> None:
+    batch = work(tickets(2), fixed=2)
+    batch.end(first := take(batch), fail(first, FaultKind.REJECTED))
+    batch.end(second := take(batch), fail(second, FaultKind.REJECTED))
+    batch.end(third := take(batch), answered(third))
+    assert batch.is_done
+    assert (list(batch.failed), list(batch.answers)) == ([0], [1])
+
+
 def test_a_reopened_item_is_asked_with_a_note_that_was_never_there() -> None:
     batch = work(tickets(1))
     notes: set[str] = set()
