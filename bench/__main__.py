@@ -25,6 +25,7 @@ BENCHMARKS = (
     "guards",
     "loops",
     "anomalies",
+    "batches",
     "exchange",
     "wire",
     "ledger",
