@@ -26,6 +26,8 @@ BENCHMARKS = (
     "loops",
     "anomalies",
     "batches",
+    "routing_quality",
+    "routing_decision",
     "exchange",
     "wire",
     "ledger",
