@@ -9,8 +9,8 @@ import pytest
 
 from batch_cases import assignment, label, labels, tickets, work
 from bursar.adapters.batch.destination import Destination, Response
+from bursar.adapters.batch.jobs import job_api
 from bursar.adapters.batch.journal import MemoryJournal
-from bursar.adapters.batch.provider_jobs import job_api
 from bursar.adapters.batch_limits import load_batch_limits
 from bursar.domain.jobs import JobLimits
 from bursar.double.batches.desk import BatchDesk

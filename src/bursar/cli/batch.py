@@ -17,7 +17,8 @@ from bursar.errors import BursarError
 
 if TYPE_CHECKING:
     from bursar.drivers.batch.state import BatchState
-    from bursar.wiring.batching import BatchOptions, BatchResult, Plan, Watch
+    from bursar.wiring.batch_plans import BatchOptions, Plan
+    from bursar.wiring.batching import BatchResult, Watch
 
 batch_app = typer.Typer(
     help="Answer many items in few calls, each answer checked against a JSON schema.",
@@ -76,7 +77,8 @@ def run(
     """
     from bursar.adapters.batch.files import read_instruction, read_lines, read_schema_file
     from bursar.policy.batch.items import read_items
-    from bursar.wiring.batching import make_plan, result_of
+    from bursar.wiring.batch_plans import make_plan
+    from bursar.wiring.batching import result_of
 
     files = _files(items, out, errors)
     labels = {"tenant": tenant, "agent": agent, "task": task}

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from bursar.adapters.batch.provider_jobs import JobApi, JobRefused
+from bursar.adapters.batch.job_requests import JobRefused
+from bursar.adapters.batch.jobs import JobApi
 from bursar.domain.jobs import JobLimits
 from bursar.drivers.batch.state import BatchState, BatchStopped
 from bursar.errors import UpstreamFailed
