@@ -169,7 +169,7 @@ class _Work:
     def _recall(self) -> Generator[Effect, Any, Held | None]:
         """Return the step that the thread is at, if it has one."""
         memo, key = self._memo, self._key
-        if not self._observes and not memo.knows(key) and self._sight.may_have_step:
+        if not self._observes and self._sight.may_have_step and not memo.knows(key):
             lost = yield from look_up_steps(memo, key, self._call, self._conversation)
             self._is_found = bool(memo.held(key))
             if lost or (not self._is_found and self._must_have_step()):
@@ -184,7 +184,10 @@ class _Work:
 
     def _applying(self) -> Held | None:
         """Return the step that covers most of the conversation."""
-        found = [held for held in self._memo.held(self._key) if self._applies(held)]
+        known = self._memo.held(self._key)
+        if not known:
+            return None
+        found = [held for held in known if self._applies(held)]
         return max(found, key=lambda held: (held.step.end, held.step.summary_end), default=None)
 
     def _applies(self, held: Held) -> bool:

@@ -70,8 +70,9 @@ class Sight:
 
         Another model may have counted more tokens then.
         """
-        bounds = [bound for bound in (self.options.tokens, self._limit) if bound is not None]
-        return bool(bounds) and 2 * self._version.layout.total_tokens >= min(bounds)
+        tokens, limit = self.options.tokens, self._limit
+        twice = 2 * self._version.layout.total_tokens
+        return (tokens is not None and twice >= tokens) or (limit is not None and twice >= limit)
 
     def pricing(self) -> Pricing:
         """Return the model's prices; where they are unknown, no saving can be worked out."""

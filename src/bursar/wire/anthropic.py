@@ -41,6 +41,9 @@ NAME = "anthropic.messages"
 
 _TOOL_TAG, _SYSTEM_TEXT_TAG, _SYSTEM_TAG, _MESSAGE_TAG = b"at", b"ax", b"as", b"am"
 
+# The fields that `_messages_salt` looks at.
+_SALTING = frozenset(("tool_choice", "thinking"))
+
 _SECTION_FIELDS = {section: section.value for section in Section}
 _MARKS = MarkField(MARK_FIELD, write_mark)
 
@@ -126,15 +129,12 @@ class AnthropicMessages:
 
     def with_fields(self, request: Request, fields: Mapping[str, bytes]) -> Request:
         """Return a request with other top-level fields; see `Dialect.with_fields`."""
-        fields = {**request.fields, **fields}
-        return msgspec.structs.replace(
-            request,
-            fields=fields,
-            max_tokens=_read_head(fields).max_tokens,
-            prompt=msgspec.structs.replace(
-                request.prompt, messages_salt=_messages_salt(fields, request.features)
-            ),
-        )
+        together, prompt = {**request.fields, **fields}, request.prompt
+        if not _SALTING.isdisjoint(fields):
+            salt = _messages_salt(together, request.features)
+            prompt = msgspec.structs.replace(prompt, messages_salt=salt)
+        max_tokens = raw.optional_count(together, "max_tokens")
+        return msgspec.structs.replace(request, fields=together, max_tokens=max_tokens, prompt=prompt)
 
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""

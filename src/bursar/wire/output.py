@@ -70,7 +70,7 @@ _THINKING = msgspec.json.Decoder(_Thinking)
 def _limit_anthropic(request: Request, limits: OutputLimits) -> dict[str, bytes]:
     fields: dict[str, bytes] = {}
     stated = request.fields.get("thinking", raw.NULL)
-    thinking = raw.attempt(_THINKING, stated)
+    thinking = None if stated == raw.NULL else raw.attempt(_THINKING, stated)
     budget_tokens = thinking.budget_tokens if thinking is not None and thinking.type == "enabled" else 0
     if limits.thinking_tokens is not None:
         allowed_tokens = max(limits.thinking_tokens, THINKING_TOKENS_MIN)
@@ -83,12 +83,13 @@ def _limit_anthropic(request: Request, limits: OutputLimits) -> dict[str, bytes]
         max_tokens = max(limits.max_tokens, least)
         if max_tokens < request.max_tokens:
             fields["max_tokens"] = raw.encode(max_tokens)
-    config = request.fields.get("output_config", raw.NULL)
-    config = b"{}" if config == raw.NULL else config
-    if limits.effort is not None and raw.is_object(config):
-        members = raw.read_object(config, "output_config")
-        if _exceeds(members.get("effort"), limits.effort, least="low"):
-            fields["output_config"] = raw.set_member(config, "effort", raw.encode(limits.effort))
+    if limits.effort is not None:
+        config = request.fields.get("output_config", raw.NULL)
+        config = b"{}" if config == raw.NULL else config
+        if raw.is_object(config):
+            members = raw.read_object(config, "output_config")
+            if _exceeds(members.get("effort"), limits.effort, least="low"):
+                fields["output_config"] = raw.set_member(config, "effort", raw.encode(limits.effort))
     _add_stops(request, "stop_sequences", limits.stop, None, fields)
     return fields
 
