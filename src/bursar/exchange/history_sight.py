@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import cache
 
 import msgspec
 
@@ -84,10 +83,14 @@ class Sight:
         """Return what says how many of a prompt's first so many tokens the cache holds now."""
         ends, now_s = layout.ends, self._call.arrival.at_s
 
-        @cache
+        known: dict[int, int] = {}
+
         def readable(tokens: int) -> int:
-            block = self._cache.deepest(layout, bisect_right(ends, tokens), now_s)
-            return 0 if block is None else ends[block]
+            found = known.get(tokens)
+            if found is None:
+                block = self._cache.deepest(layout, bisect_right(ends, tokens), now_s)
+                known[tokens] = found = 0 if block is None else ends[block]
+            return found
 
         return readable if self._rules is not None else _nothing
 

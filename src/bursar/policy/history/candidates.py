@@ -1,5 +1,6 @@
 """The ways in which a prompt's history could be rewritten, and what is left of the prompt each time."""
 
+from bisect import bisect_right
 from collections.abc import Collection
 
 import msgspec
@@ -60,10 +61,7 @@ class Prospect:
     def recent_start(self, recent_tokens: int) -> int:
         """Return the number of the last message with which at least so many tokens begin."""
         most = self.total_tokens - recent_tokens
-        for number in range(len(self._layout.message_ends) - 1, -1, -1):
-            if self._before(number) <= most:
-                return number
-        return 0
+        return max(bisect_right(range(len(self._layout.message_ends)), most, key=self._before) - 1, 0)
 
     def last_question(self) -> int:
         """Return the number of the last assistant's message: what follows it, the model has yet to see."""
