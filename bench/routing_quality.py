@@ -4,7 +4,8 @@
 
 Prompts are scored by models that did not learn from them (5 folds, all scores together); figures are means
 over several ways of dealing the prompts into folds. Nothing is searched for: what there is to set is the same
-for all. "Own signs" is what a call's own signs come to where nothing was learned.
+for all. "Own signs" is what a call's own signs come to where nothing was learned; "held out" is the quality
+where the threshold of each fold is set by the other folds.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     data = parser.parse_args().data
     learner = Learner()
-    heads = ("learned", "(between", "and)", "lots", "knowing all", "own signs", "to strong")
+    heads = ("learned", "(between", "and)", "lots", "knowing all", "own signs", "to strong", "held out")
     print(f"{'cost saved':26}" + "".join(f"{head:>12}" for head in heads))
     right = True
     for case in CASES:
@@ -59,9 +60,7 @@ def main() -> int:
         outcomes = read_outcomes(str(data / case.file), wanted)
         stakes = Stakes(_WEAK_NUSD, _STRONG_NUSD, both_paid=bool(case.answer_field))
         validation = Validation(outcomes, learner)
-        figures = [
-            validation.figures(validation.curve(_FOLDS, seed), stakes, _QUALITY) for seed in range(case.seeds)
-        ]
+        figures = [validation.judge(_FOLDS, seed).figures(stakes, _QUALITY) for seed in range(case.seeds)]
         show(case, figures, own_signs(outcomes, stakes))
         middle = mean(figures)
         least = middle.random_cost_saved if case.saved_min is None else case.saved_min
@@ -87,6 +86,7 @@ def show(case: Case, figures: Sequence[Figures], own: float) -> None:
         middle.oracle_cost_saved,
         own,
         middle.strong_share,
+        middle.held_out_quality,
     )
     print(f"{case.name:26}" + "".join(f"{100 * share:10.1f} %" for share in shares), flush=True)
 

@@ -114,7 +114,7 @@ def test_a_prompt_is_not_judged_by_a_model_that_learned_it(tmp_path: Path):
     rows = [{"prompt": f"question {n % 60}", "small": n % 60 % 7 % 2 == 0, "large": True} for n in range(120)]
     read = read_outcomes(write_outcomes(tmp_path / "o", rows), Wanted(("small", "large")))
     validation = Validation(read, Learner())
-    figures = validation.figures(validation.curve(5), Stakes(1, 10), 0.95)
+    figures = validation.judge(5).figures(Stakes(1, 10), 0.95)
     assert figures.cost_saved < figures.oracle_cost_saved - 0.2
 
 

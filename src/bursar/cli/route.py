@@ -120,9 +120,13 @@ def evaluate(
     stakes = _stakes(price, read, both_paid=cascade is not None)
     with _progress("Learning", folds * seeds) as advance:
         validation = Validation(read, Learner(), advance)
-        curves = [validation.curve(folds, seed) for seed in range(seeds)]
+        judged = [validation.judge(folds, seed) for seed in range(seeds)]
     evaluation = Evaluation(
-        read, stakes, quality, curves, [validation.figures(curve, stakes, quality) for curve in curves]
+        read,
+        stakes,
+        quality,
+        curves=[each.curve for each in judged],
+        figures=[each.figures(stakes, quality) for each in judged],
     )
     if plot is not None:
         _write(plot, draw(evaluation))

@@ -138,6 +138,11 @@ def show_evaluation(screen: Console, evaluation: Evaluation) -> None:
         soft_wrap=True,
     )
     screen.print(_figure_table(evaluation))
+    held_out = mean(evaluation.figures).held_out_quality
+    screen.print(
+        f"Of prompts to come expect {_percent(held_out)}: so much came of thresholds that were set by other "
+        f"prompts."
+    )
     screen.print(_curve_table(evaluation))
     if count > 1:
         saved = [each.cost_saved for each in evaluation.figures]

@@ -5,9 +5,9 @@ import pytest
 
 from bursar.adapters.routing.model_files import load_route_model, save_route_model
 from bursar.adapters.routing.outcomes import Wanted, read_outcomes
-from bursar.adapters.routing.validation import deal
+from bursar.adapters.routing.validation import Judged, deal
 from bursar.errors import BadLine, CallerMistake, CorruptStore
-from bursar.policy.routing.curve import Outcome
+from bursar.policy.routing.curve import Outcome, Stakes, trace
 from routing_models import learnable, model_by_hand, write_outcomes
 
 NAMED = Wanted(("small", "large"))
@@ -149,3 +149,15 @@ def test_a_foreign_file_is_no_model(tmp_path: Path):
     foreign.write_bytes(b"\x80\x04\x95 pickled" * 1_000)
     with pytest.raises(CorruptStore, match="is no routing model"):
         load_route_model(str(foreign))
+
+
+def test_held_out_quality_sets_each_threshold_by_the_other_folds():
+    # In each fold the prompt with the better score needs the strong model. Fold 1's scores lie lower: the
+    # threshold of fold 0 (0.75) sends none of its prompts there, and its own (0.35) both of fold 0's.
+    outcomes = [Outcome(0, 1), Outcome(1, 0), Outcome(0, 1), Outcome(1, 1)]
+    scores, dealt = [0.9, 0.6, 0.5, 0.2], [0, 0, 1, 1]
+    judged = Judged(outcomes, scores, dealt, trace(scores, outcomes))
+    figures = judged.figures(Stakes(1, 10), 1.0)
+    # Fold 0 gets the strong model's answers (1 + 0), fold 1 the weak one's (0 + 1): 2 of the strong one's 3.
+    assert figures.held_out_quality == pytest.approx(2 / 3)
+    assert figures.quality == pytest.approx(1)

@@ -13,7 +13,14 @@ from bursar import __version__
 from bursar.adapters.routing.fitting import STRENGTH, Example, Fitted, Learner
 from bursar.adapters.routing.outcomes import Outcomes
 from bursar.errors import CallerMistake
-from bursar.policy.routing.curve import Curve, Stakes, oracle_strong_calls, random_strong_calls, trace
+from bursar.policy.routing.curve import (
+    Curve,
+    Outcome,
+    Stakes,
+    oracle_strong_calls,
+    random_strong_calls,
+    trace,
+)
 from bursar.policy.routing.features import read_features
 from bursar.policy.routing.model import ModelCard, RouteModel, score
 
@@ -26,6 +33,8 @@ class Figures(msgspec.Struct, frozen=True):
         quality: Of the mix over the strong model alone.
         strong_share: Share of the calls that go to the strong model.
         threshold: Scores from there up go there.
+        held_out_quality: The quality where each fold's threshold is set by the other folds alone: what to
+            expect of prompts to come.
         random_cost_saved: What drawing lots would save at the same quality.
         oracle_cost_saved: What knowing all outcomes beforehand would save.
     """
@@ -34,8 +43,55 @@ class Figures(msgspec.Struct, frozen=True):
     quality: float
     strong_share: float
     threshold: float
+    held_out_quality: float
     random_cost_saved: float
     oracle_cost_saved: float
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """Outcomes, each with a score that was made without knowing it.
+
+    Attributes:
+        outcomes: The outcomes.
+        scores: A score for each.
+        dealt: The fold of each, from 0.
+        curve: What all thresholds come to, over all folds together.
+    """
+
+    outcomes: Sequence[Outcome]
+    scores: Sequence[float]
+    dealt: Sequence[int]
+    curve: Curve
+
+    def figures(self, stakes: Stakes, quality: float) -> Figures:
+        """Return what the cheapest threshold for a quality comes to."""
+        outcomes, calls = self.outcomes, len(self.outcomes)
+        point = self.curve.cheapest(quality)
+        return Figures(
+            cost_saved=stakes.saved(calls, point.strong_calls),
+            quality=point.quality,
+            strong_share=point.strong_calls / calls,
+            threshold=point.threshold,
+            held_out_quality=self._held_out_quality(quality),
+            random_cost_saved=stakes.saved(calls, random_strong_calls(outcomes, quality)),
+            oracle_cost_saved=stakes.saved(calls, oracle_strong_calls(outcomes, quality)),
+        )
+
+    def _held_out_quality(self, quality: float) -> float:
+        total = 0.0
+        for fold in set(self.dealt):
+            threshold = self._threshold_without(fold, quality)
+            for given, outcome, own in zip(self.scores, self.outcomes, self.dealt, strict=True):
+                if own == fold:
+                    total += outcome.strong if given >= threshold else outcome.weak
+        return total / sum(outcome.strong for outcome in self.outcomes)
+
+    def _threshold_without(self, fold: int, quality: float) -> float:
+        others = [number for number, own in enumerate(self.dealt) if own != fold]
+        outcomes = [self.outcomes[number] for number in others]
+        if not any(outcome.strong for outcome in outcomes):
+            return 0.0
+        return trace([self.scores[number] for number in others], outcomes).cheapest(quality).threshold
 
 
 class Validation:
@@ -61,8 +117,8 @@ class Validation:
         ]
         self.outcomes = [row.outcome for row in outcomes.rows]
 
-    def curve(self, folds: int, seed: int = 0) -> Curve:
-        """Return what all thresholds come to, over all folds together.
+    def judge(self, folds: int, seed: int = 0) -> Judged:
+        """Score each outcome by a model that did not learn from its fold.
 
         Args:
             folds: How many; at least 2.
@@ -78,7 +134,7 @@ class Validation:
             model = self._model(fitted, Curve(0, ()))
             for number in (number for number, own in enumerate(dealt) if own == fold):
                 scores[number] = score(model, self._examples[number].features)
-        return trace(scores, self.outcomes)
+        return Judged(self.outcomes, scores, dealt, trace(scores, self.outcomes))
 
     def model(self, folds: int, seed: int = 0) -> RouteModel:
         """Fit a model to all outcomes, with the curve that cross-validation draws.
@@ -86,23 +142,9 @@ class Validation:
         Raises:
             CallerMistake: There are fewer groups of outcomes than folds.
         """
-        curve = self.curve(folds, seed).thinned()
+        curve = self.judge(folds, seed).curve.thinned()
         fitted = self._fit(range(len(self._examples)))
         return self._model(fitted, curve, {"folds": folds, "seed": seed})
-
-    def figures(self, curve: Curve, stakes: Stakes, quality: float) -> Figures:
-        """Return what a curve comes to at its cheapest threshold for a quality."""
-        outcomes = self.outcomes
-        calls = len(outcomes)
-        point = curve.cheapest(quality)
-        return Figures(
-            cost_saved=stakes.saved(calls, point.strong_calls),
-            quality=point.quality,
-            strong_share=point.strong_calls / calls,
-            threshold=point.threshold,
-            random_cost_saved=stakes.saved(calls, random_strong_calls(outcomes, quality)),
-            oracle_cost_saved=stakes.saved(calls, oracle_strong_calls(outcomes, quality)),
-        )
 
     def _fit(self, numbers: Sequence[int]) -> Fitted:
         fitted = self._learner.fit([self._examples[number] for number in numbers])
