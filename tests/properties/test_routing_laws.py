@@ -101,13 +101,8 @@ def test_bytes_that_are_no_model_are_told_so(content: bytes):
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
-def test_a_changed_byte_is_never_taken_for_the_same_model(place: int, change: int):
+def test_a_changed_byte_is_never_taken_for_a_model(place: int, change: int):
     content = bytearray(GOOD)
     content[place] ^= change
-    try:
-        changed = decode(bytes(content), "file")
-    except CorruptStore:
-        return
-    # Only the first line is free of a checksum, and what it says differently is seen.
-    assert place < GOOD.index(b"\n")
-    assert encode(changed) != GOOD
+    with pytest.raises(CorruptStore):
+        decode(bytes(content), "file")

@@ -1,8 +1,8 @@
 """The bytes in which a learned model is kept.
 
 One line of JSON, which a person can read (`head -n 1 FILE`), then the weights of the buckets: three rows of
-32-bit floats, little-endian. The line says what the file is and carries the SHA-256 of what follows; a file
-that was cut, changed, or made for other features is told from a whole one before anything is routed by it.
+32-bit floats, little-endian; at last the SHA-256 of all that. The line says what the file is. So a file that
+was cut, changed, or made for other features is told from a whole one before anything is routed by it.
 """
 
 import sys
@@ -26,6 +26,8 @@ BYTES_MAX = 16 << 20
 
 _FLOAT_BYTES = 4
 _ROWS = 3
+_BODY_BYTES = _ROWS * _FLOAT_BYTES * BUCKETS
+_SEAL_BYTES = 32
 _HEAD_BYTES_MAX = 1 << 20
 _MEND = "fit it again with `bursar route train`"
 
@@ -40,7 +42,6 @@ class _Kind(msgspec.Struct):
 class _Header(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     format: str
     version: int
-    body_sha256: str
     card: ModelCard
     means: tuple[float, ...]
     deviations: tuple[float, ...]
@@ -62,7 +63,6 @@ def encode(model: RouteModel) -> bytes:
     header = _Header(
         format=FORMAT,
         version=VERSION,
-        body_sha256=sha256(body).hexdigest(),
         card=model.card,
         means=model.space.means,
         deviations=model.space.deviations,
@@ -72,7 +72,8 @@ def encode(model: RouteModel) -> bytes:
         worse_measures=model.worse.measures,
         curve=model.curve,
     )
-    return msgspec.json.encode(header) + b"\n" + body
+    content = msgspec.json.encode(header) + b"\n" + body
+    return content + sha256(content).digest()
 
 
 def decode(content: bytes, file: str) -> RouteModel:
@@ -85,10 +86,12 @@ def decode(content: bytes, file: str) -> RouteModel:
     Raises:
         CorruptStore: It is no model, one of another version, or damaged.
     """
-    line, newline, body = content.partition(b"\n")
-    header = _header(line if newline else b"", file)
-    if len(body) != _ROWS * _FLOAT_BYTES * BUCKETS or sha256(body).hexdigest() != header.body_sha256:
-        raise CorruptStore(f"{file}: the routing model is damaged (its weights are not as written); {_MEND}")
+    line, newline, rest = content.partition(b"\n")
+    _check_kind(line if newline else b"", file)
+    written, seal = content[:-_SEAL_BYTES], content[-_SEAL_BYTES:]
+    if len(rest) != _BODY_BYTES + _SEAL_BYTES or sha256(written).digest() != seal:
+        raise CorruptStore(f"{file}: the routing model is damaged (it is not as it was written); {_MEND}")
+    header, body = _header(line, file), rest[:-_SEAL_BYTES]
     measures = len(header.means)
     by_measure = (header.means, header.deviations, header.better_measures, header.worse_measures)
     answers = 2 if header.card.answer_field else 1
@@ -112,7 +115,8 @@ def decode(content: bytes, file: str) -> RouteModel:
     )
 
 
-def _header(line: bytes, file: str) -> _Header:
+def _check_kind(line: bytes, file: str) -> None:
+    """Refuse what is no model, or one of another version."""
     try:
         kind = _KIND.decode(line) if 0 < len(line) <= _HEAD_BYTES_MAX else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -123,6 +127,9 @@ def _header(line: bytes, file: str) -> _Header:
         raise CorruptStore(
             f"{file}: the routing model is of version {kind.version}, this Bursar reads {VERSION}; {_MEND}"
         )
+
+
+def _header(line: bytes, file: str) -> _Header:
     try:
         return _HEADER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,5 +1,6 @@
 import json
 from array import array
+from hashlib import sha256
 
 import msgspec
 import pytest
@@ -77,8 +78,10 @@ def test_the_first_line_can_be_read_by_a_person():
 
 
 def changed(content: bytes, **fields: object) -> bytes:
-    line, _, body = content.partition(b"\n")
-    return json.dumps({**json.loads(line), **fields}).encode() + b"\n" + body
+    """Write other fields into a model's first line, and seal it as if it had been made so."""
+    line, _, rest = content.partition(b"\n")
+    written = json.dumps({**json.loads(line), **fields}).encode() + b"\n" + rest[:-32]
+    return written + sha256(written).digest()
 
 
 GOOD = encode(model_by_hand({"theorem": 3.0}))
@@ -96,9 +99,10 @@ GOOD = encode(model_by_hand({"theorem": 3.0}))
         (changed(GOOD, version=VERSION + 1), f"is of version {VERSION + 1}, this Bursar reads {VERSION}"),
         (changed(GOOD, card=3), "is damaged"),
         (changed(GOOD, unheard_of=3), "is damaged"),
-        (GOOD[:-1], "weights are not as written"),
-        (GOOD + b"x", "weights are not as written"),
-        (GOOD[:-4] + b"\0\0\0\1", "weights are not as written"),
+        (GOOD[:-1], "is not as it was written"),
+        (GOOD + b"x", "is not as it was written"),
+        (GOOD[:-40] + b"\1" + GOOD[-39:], "is not as it was written"),
+        (GOOD.replace(b'"rows":10', b'"rows":11'), "is not as it was written"),
         (changed(GOOD, means=[1.0]), "do not fit together"),
         (changed(GOOD, deviations=[0.0] * 14), "do not fit together"),
         (changed(GOOD, curve={"calls": 1, "points": []}), "do not fit together"),
