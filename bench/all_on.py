@@ -5,8 +5,9 @@
 Gateways with different settings take turns on one core, the constant-byte upstream and the load are on the
 other. The best round of each counts, since whatever else the machine does can only slow one down; so does the
 processor time per request, which hardly depends on it. With everything on, tool results are re-encoded,
-history and output have their limits; calls that take part in the response cache are each looked up, made and
-kept (`misses`), or all found there (`hits`).
+history and output have their limits, and the response cache takes the calls that it takes unasked. That is
+judged. Printed beside it is what calls come to that ask for the response cache: each looked up, made and kept
+(`misses`), or all found there (`hits`).
 """
 
 import argparse
@@ -55,11 +56,13 @@ class Mode:
         name: For a person.
         settings: Its bursar.toml.
         requests: Makes the requests from bodies.
+        is_judged: Whether it must reach the least ratio.
     """
 
     name: str
     settings: str
     requests: Callable[[list[bytes]], Iterator[bytes]]
+    is_judged: bool = True
 
 
 @dataclass(slots=True)
@@ -89,8 +92,8 @@ MODES = (
     Mode("prefix caching only", _PREFIX_ONLY, _unasked),
     Mode("defaults", "", _unasked),
     Mode("everything", _EVERYTHING, _unasked),
-    Mode("everything, response cache: misses", _EVERYTHING, _misses),
-    Mode("everything, response cache: hits", _EVERYTHING, _hits),
+    Mode("everything, response cache: misses", _EVERYTHING, _misses, is_judged=False),
+    Mode("everything, response cache: hits", _EVERYTHING, _hits, is_judged=False),
 )
 
 
@@ -130,11 +133,13 @@ def _compare(gateways: Gateways, size_bytes: int, total: int, rounds: int) -> fl
             gateways.measure(mode, requests[mode.name], total, found[mode.name])
     plain = found[MODES[0].name]
     worst = 1.0
-    for name, best in found.items():
+    for mode in MODES:
+        best = found[mode.name]
         ratio = best.a_second / plain.a_second
-        worst = min(worst, ratio)
+        if mode.is_judged:
+            worst = min(worst, ratio)
         print(
-            f"{size_bytes:6,} {name:36} {best.a_second:7,.0f} {ratio:6.2f} {best.processor_us:8.0f} "
+            f"{size_bytes:6,} {mode.name:36} {best.a_second:7,.0f} {ratio:6.2f} {best.processor_us:8.0f} "
             f"{plain.processor_us / best.processor_us:6.2f}"
             + (f"   {best.failures} failed" if best.failures else ""),
             flush=True,

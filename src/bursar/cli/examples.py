@@ -12,8 +12,10 @@ _BY_COMMAND = {
     ),
     "batch run": (
         "bursar batch run tickets.jsonl --instruction triage.txt --schema triage.json",
-        "bursar batch run tickets.jsonl --instruction triage.txt --schema triage.json --via provider "
-        "--upstream https://api.anthropic.com",
+        (
+            "bursar batch run tickets.jsonl --instruction triage.txt --schema triage.json --via provider "
+            "--upstream https://api.anthropic.com"
+        ),
     ),
     "batch cancel": (
         "bursar batch cancel tickets.answers.jsonl.journal --upstream https://api.anthropic.com",
