@@ -6,11 +6,10 @@ import msgspec
 
 from bursar.wire import anthropic, openai_chat
 from bursar.wire import raw_json as raw
+from bursar.wire.plain_calls import Ending, read_plain_answer
 
 # What an OpenAI model that always reasons may use up before it writes.
 REASONING_TOKENS = 4_000
-
-_ENDINGS = frozenset(("end_turn", "stop_sequence", "stop"))
 
 
 class SummaryRequest(msgspec.Struct, frozen=True, gc=False):
@@ -51,14 +50,10 @@ def read_summary(dialect: str, body: bytes) -> str | None:
     Returns:
         The summary; None where it was cut off, refused, is empty, or is something else.
     """
-    try:
-        said = _READERS[dialect](body)
-    except (msgspec.DecodeError, UnicodeError):
+    answer = read_plain_answer(dialect, body)
+    if answer is None or answer.ending is not Ending.DONE:
         return None
-    if said is None:
-        return None
-    text, ending = said
-    return text.strip() if ending in _ENDINGS and text.strip() else None
+    return answer.text.strip() or None
 
 
 def _write_anthropic(request: SummaryRequest) -> Mapping[str, bytes]:
@@ -85,52 +80,7 @@ def _write_openai(request: SummaryRequest) -> Mapping[str, bytes]:
     return fields
 
 
-class _Block(msgspec.Struct):
-    type: str
-    text: str = ""
-
-
-class _Message(msgspec.Struct):
-    content: list[_Block]
-    stop_reason: str | None = None
-
-
-class _Said(msgspec.Struct):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    message: _Said
-    finish_reason: str | None = None
-
-
-class _Completion(msgspec.Struct):
-    choices: list[_Choice]
-
-
-_MESSAGE = msgspec.json.Decoder(_Message)
-_COMPLETION = msgspec.json.Decoder(_Completion)
-
-_Answer = tuple[str, str | None]
-
-
-def _read_anthropic(body: bytes) -> _Answer | None:
-    message = _MESSAGE.decode(body)
-    return "".join([block.text for block in message.content if block.type == "text"]), message.stop_reason
-
-
-def _read_openai(body: bytes) -> _Answer | None:
-    choices = _COMPLETION.decode(body).choices
-    if not choices or choices[0].message.content is None:
-        return None
-    return choices[0].message.content, choices[0].finish_reason
-
-
 _WRITERS: Mapping[str, Callable[[SummaryRequest], Mapping[str, bytes]]] = {
     anthropic.NAME: _write_anthropic,
     openai_chat.NAME: _write_openai,
-}
-_READERS: Mapping[str, Callable[[bytes], _Answer | None]] = {
-    anthropic.NAME: _read_anthropic,
-    openai_chat.NAME: _read_openai,
 }
