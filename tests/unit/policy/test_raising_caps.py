@@ -30,6 +30,14 @@ def test_a_cap_that_is_reached_rises_for_this_conversation_alone() -> None:
     assert (raised.limit, raised.period, raised.ladder) == (2 * USD, DOLLAR.period, DOLLAR.ladder)
 
 
+@pytest.mark.parametrize("name", ["conversation:acme/*", "conversation:*/c1", "conversation:*/*"])
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_called_as_all_are_does_not_raise_the_caps_of_all(name: str, *, force: bool) -> None:
+    states = [state(DOLLAR, USD)]
+    with pytest.raises(CallerMistake, match=r"\* stands for every name"):
+        raise_caps(read_scope(name), states, {Unit.NUSD: 2 * USD}, was_refused=True, force=force)
+
+
 def test_a_cap_that_refused_the_last_call_need_not_be_reached() -> None:
     states = [state(DOLLAR, USD - 1)]
     assert raise_caps(CONVERSATION, states, {Unit.NUSD: 2 * USD}, was_refused=True)

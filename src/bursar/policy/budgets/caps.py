@@ -6,7 +6,7 @@ import msgspec
 
 from bursar.domain.budgets import Budget
 from bursar.domain.reservations import Unit
-from bursar.domain.scopes import Scope, ScopePattern
+from bursar.domain.scopes import Scope, ScopePattern, read_pattern
 from bursar.errors import CallerMistake
 from bursar.policy.budgets.amount_texts import spoken, spoken_limit, suffix_of
 from bursar.policy.budgets.states import BudgetState
@@ -34,9 +34,10 @@ def raise_caps(
         force: Whether a cap is changed that does not stop it, or to less than it is.
 
     Raises:
-        CallerMistake: It has no such cap; a limit is not above what is spent; or, unless forced, no cap stops
-            it, or a limit would not rise.
+        CallerMistake: It has no such cap; a limit is not above what is spent; its name, or its tenant's,
+            stands for all of them; or, unless forced, no cap stops it, or a limit would not rise.
     """
+    _check_alone(scope)
     caps = [state for state in states if state.budget.unit in RAISABLE]
     if not force and caps and not (was_refused or any(state.is_blocked for state in caps)):
         used = "; ".join(_used(state) for state in caps)
@@ -61,6 +62,16 @@ def how_to_raise_caps(states: Sequence[BudgetState]) -> str:
     members = " or ".join(f'"limit_{unit}"' for unit in units)
     used = "; ".join(_used(state) for state in caps)
     return f"its cap ({used}) is raised by {flags}, or {members} over HTTP"
+
+
+def _check_alone(scope: Scope) -> None:
+    """Refuse a conversation called *, or a tenant's of that name: as a budget's scope, that means every one."""
+    only = ScopePattern.only(scope)
+    if read_pattern(str(only)) != only:
+        raise CallerMistake(
+            f"{scope} cannot have a cap of its own, since * stands for every name in a budget's scope; let its "
+            f"calls name it otherwise"
+        )
 
 
 def _meant(scope: Scope, caps: Sequence[BudgetState], unit: Unit) -> Sequence[BudgetState]:
