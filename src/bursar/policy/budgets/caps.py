@@ -65,12 +65,12 @@ def how_to_raise_caps(states: Sequence[BudgetState]) -> str:
 
 
 def _check_alone(scope: Scope) -> None:
-    """Refuse a conversation called *, or a tenant's of that name: as a budget's scope, that means every one."""
+    """Refuse a conversation called *, or of a tenant called so: as a budget's scope, that means every one."""
     only = ScopePattern.only(scope)
     if read_pattern(str(only)) != only:
         raise CallerMistake(
-            f"{scope} cannot have a cap of its own, since * stands for every name in a budget's scope; let its "
-            f"calls name it otherwise"
+            f"{scope} cannot have a cap of its own, since * stands for every name in a budget's scope; let "
+            f"its calls name it otherwise"
         )
 
 
