@@ -39,6 +39,15 @@ def error_of(reply: Reply) -> dict[str, Any]:
     return orjson.loads(reply.body)["error"]
 
 
+async def test_a_command_to_be_pasted_runs_nothing_that_a_callers_names_hold() -> None:
+    scene = LoopScene("anthropic.messages")
+    named = {"x-bursar-tenant": "a b", "x-bursar-conversation": "c; $(reboot)"}
+    talk = Talk()
+    replies = [await scene.next(talk.use("find", {}, "nothing"), named) for _ in range(4)]
+    told = error_of(replies[-1])["message"]
+    assert told.endswith("bursar conversation resume 'c; $(reboot)' --tenant 'a b'")
+
+
 async def looped(scene: LoopScene, talk: Talk, times: int) -> list[Reply]:
     """Have the agent make the same call so many times; the last replies are about its repeats."""
     replies: list[Reply] = []

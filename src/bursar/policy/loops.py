@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from bursar.domain.commands import resume_command
 from bursar.domain.scopes import Scope, ScopeKind
 from bursar.policy.budgets.refusals import Refusal
 from bursar.view.loop_watch import Stop
@@ -108,7 +109,7 @@ def refuse_looping(stop: Stop) -> Refusal:
         402,
         CONVERSATION_STOPPED,
         f"this conversation was stopped because it makes no progress: {stop.why}. Repeating it will not "
-        f"help; report what you have. A person can let it go on: bursar conversation resume "
-        f"{stop.conversation} --tenant {stop.tenant}",
+        f"help; report what you have. A person can let it go on: "
+        f"{resume_command(stop.tenant, stop.conversation)}",
         {"scope": str(scope), "reason": stop.why},
     )

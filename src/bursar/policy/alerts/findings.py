@@ -3,10 +3,9 @@
 Nothing of a prompt, an answer or a key is ever in it: neither an anomaly nor a stop holds any.
 """
 
-import shlex
-
 from bursar.domain.alerts import Finding, FindingKind, Message
 from bursar.domain.anomalies import Anomaly
+from bursar.domain.commands import resume_command, shell_word
 from bursar.domain.scopes import Scope, ScopeKind
 from bursar.policy.alerts.messages import one_line
 from bursar.view.loop_watch import Stop
@@ -29,7 +28,7 @@ def find_anomaly(anomaly: Anomaly, notify: tuple[str, ...]) -> Finding:
     lines += [
         "To look: bursar anomaly list",
         "To see who spends: bursar report --by conversation --since 24h",
-        f"To stop all its calls: bursar stop {_pasted(scope)}",
+        f"To stop all its calls: bursar stop {shell_word(scope)}",
     ]
     return Finding(
         kind=FindingKind.ANOMALY,
@@ -44,13 +43,12 @@ def find_anomaly(anomaly: Anomaly, notify: tuple[str, ...]) -> Finding:
 def find_loop(stop: Stop) -> Finding:
     """Write what is told of a conversation that was stopped for its loop."""
     scope = str(Scope(ScopeKind.CONVERSATION, stop.tenant, stop.conversation))
-    resume = f"bursar conversation resume {_pasted(stop.conversation)}"
     lines = [
         f"It makes no progress: {one_line(stop.why, _SAID_CHARS_MAX)}.",
         "Its calls are refused from here on.",
         "",
         "To see what it spent: bursar report --by conversation --since 24h",
-        f"To let it go on: {resume} --tenant {_pasted(stop.tenant)}",
+        f"To let it go on: {resume_command(stop.tenant, stop.conversation)}",
     ]
     return Finding(
         kind=FindingKind.LOOP,
@@ -64,8 +62,3 @@ def find_loop(stop: Stop) -> Finding:
         ),
         notify=stop.notify,
     )
-
-
-def _pasted(name: str) -> str:
-    """Write a name as it may be pasted into a shell; one that could not be is left for people to find."""
-    return shlex.quote(name) if name.isprintable() else "NAME"
