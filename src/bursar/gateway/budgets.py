@@ -42,11 +42,13 @@ class Raise:
         scope: The conversation.
         limits: Its new limits, by unit; none: it only goes on after a loop.
         force: Whether they are set even if no cap stops it, or to less than they are.
+        by: Who asks, for the audit log: a key's id; empty for whoever has the operator's token.
     """
 
     scope: Scope
     limits: Mapping[Unit, int]
     force: bool
+    by: str = ""
 
 
 RaiseCaps = Callable[[Raise], Awaitable[Sequence[BudgetState]]]
@@ -96,13 +98,14 @@ class BudgetPages:
         is_resume = path.startswith(CONVERSATIONS) and path.endswith(_RESUME)
         if path != PATH and not is_resume:
             return None
+        key_id = "" if grant is None else grant.key_id
         allowed = "POST" if is_resume else "GET"
         if method != allowed:
             return _refuse(405, "method_not_allowed", f"use {allowed}", allow=allowed)
         try:
             if is_resume:
-                return await self._resume(path, headers, connection)
-            return _show(await self._of_caller(headers, "" if grant is None else grant.key_id))
+                return await self._resume(path, headers, connection, key_id)
+            return _show(await self._of_caller(headers, key_id))
         except BodyTooLarge:
             return _refuse(413, "request_too_large", f"the body is longer than {_BODY_BYTES_MAX} bytes")
         except CallerMistake as mistake:
@@ -118,7 +121,9 @@ class BudgetPages:
         levels = await self._store.read([counter for _, _, counter in budgets], now_s)
         return states_of(budgets, levels, self._engine.stops, now_s)
 
-    async def _resume(self, path: str, headers: Mapping[str, str], connection: Connection) -> Reply:
+    async def _resume(
+        self, path: str, headers: Mapping[str, str], connection: Connection, key_id: str
+    ) -> Reply:
         body = await connection.body(headers, _BODY_BYTES_MAX)
         name = path.removeprefix(CONVERSATIONS).removesuffix(_RESUME)
         if not name or len(name) > LABEL_CHARS_MAX or not name.isprintable():
@@ -130,7 +135,7 @@ class BudgetPages:
             raise BadRequest("is true or false", place="force")
         # Without a limit, only a conversation that was stopped for its loop can go on.
         limits = read_limits(table, "body") if table else {}
-        return _show(await self._raise_caps(Raise(scope, limits, force)))
+        return _show(await self._raise_caps(Raise(scope, limits, force, key_id)))
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

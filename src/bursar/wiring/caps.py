@@ -1,7 +1,7 @@
 """Raising a conversation's caps, and letting it go on after a loop, in a gateway that runs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bursar.adapters.ledger.sqlite import LedgerReader
@@ -43,6 +43,7 @@ class CapRaiser:
         ledger: Knows whether a conversation's last call was refused.
         watch: Puts what is set in force.
         clock: The time.
+        save_stops: Stores what was stopped for its loop, in this process, just now.
     """
 
     engine: Engine
@@ -50,11 +51,13 @@ class CapRaiser:
     ledger: LedgerReader
     watch: AdminWatch
     clock: Clock
+    save_stops: Callable[[], Awaitable[None]]
 
     async def __call__(self, asked: Raise) -> Sequence[BudgetState]:
         """Raise them; see `gateway.budgets.RaiseCaps`."""
         scope = asked.scope
-        if await asyncio.to_thread(self._let_go_on, scope):
+        await self.save_stops()
+        if await asyncio.to_thread(self._let_go_on, asked):
             await self.watch.look()
             if not asked.limits:
                 return await self._states(scope)
@@ -80,21 +83,21 @@ class CapRaiser:
         )
         admin = self.watch.store
         state = await asyncio.to_thread(admin.read)
-        act = Act(_BY, self.clock.now())
+        act = Act(asked.by or _BY, self.clock.now())
         item = cap_item(in_force(self.watch.own, state), state, scope, caps, act)
         await asyncio.to_thread(admin.put, item, _content(state, item))
 
-    def _let_go_on(self, scope: Scope) -> bool:
+    def _let_go_on(self, asked: Raise) -> bool:
         """Let the conversation go on if it was stopped for a loop. Blocks."""
         try:
-            return self._try_to_let_go_on(scope)
+            return self._try_to_let_go_on(asked)
         except ChangedMeanwhile:
-            return self._try_to_let_go_on(scope)
+            return self._try_to_let_go_on(asked)
 
-    def _try_to_let_go_on(self, scope: Scope) -> bool:
+    def _try_to_let_go_on(self, asked: Raise) -> bool:
         admin = self.watch.store
         state = admin.read()
-        item = resumed_item(state, scope, Act(_BY, self.clock.now()))
+        item = resumed_item(state, asked.scope, Act(asked.by or _BY, self.clock.now()))
         return item is not None and admin.put(item, _content(state, item)) is not None
 
     async def _states(self, scope: Scope) -> Sequence[BudgetState]:

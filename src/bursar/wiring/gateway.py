@@ -85,7 +85,8 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     watch.forget = Forgetting(
         Memory(engine, content, forgetful, alerts.recorder, anomalies, counters, held.journal), clock
     )
-    raise_caps = CapRaiser(engine, held.store, ledger, watch, clock)
+    loop_keeper = LoopKeeper(engine.loops, admin, clock, tell)
+    raise_caps = CapRaiser(engine, held.store, ledger, watch, clock, loop_keeper.save)
 
     def open_desk(grant: Grant) -> KeyDesk:
         return KeyDesk(admin, Act(grant.key_id or "api", clock.now()), grant.rights)
@@ -110,7 +111,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
                 held.holdings.keep_renewing,
                 held.holdings.keep_sweeping,
                 watch.keep_looking,
-                LoopKeeper(engine.loops, admin, clock, tell).keep_saving,
+                loop_keeper.keep_saving,
                 alerts.recorder.keep_recording,
                 alerts.deliverer.keep_delivering,
                 *([] if anomalies is None else [anomalies.keep_watching]),

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bursar.domain.admin import ItemKind
 from bursar.domain.alerts import Finding
@@ -37,6 +37,7 @@ class LoopKeeper:
     store: AdminStore
     clock: Clock
     tell: Callable[[Finding], None]
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     async def keep_saving(self) -> None:
         """Store what is stopped, for ever."""
@@ -58,6 +59,11 @@ class LoopKeeper:
         Raises:
             StoreFailed: It cannot be stored; what is left is tried again.
         """
+        # Whoever waits for this goes on to change what is stored: nobody else may still be storing it.
+        async with self._saving:
+            await self._save()
+
+    async def _save(self) -> None:
         unsaved = self.loops.unsaved
         while unsaved:
             stop = unsaved[0]

@@ -11,6 +11,7 @@ import pytest
 from asgi_client import Answered, Asked, ask, get
 from budget_scene import table
 from bursar.adapters.budgets.memory import MemoryBudgets
+from bursar.domain.keys import Role
 from bursar.domain.reservations import Level, Unit
 from bursar.domain.scopes import Scope, ScopeKind, read_pattern
 from bursar.errors import CallerMistake, StoreFailed
@@ -21,6 +22,7 @@ from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.states import BudgetState
 from bursar.settings.budgets import budgets_of
 from gateway_scene import GatewayScene
+from key_cases import ring_with
 
 KEY = "open sesame"
 TABLES = (
@@ -56,7 +58,7 @@ class Desk:
         self.store = MemoryBudgets()
         self.raised = Raised()
         pages = BudgetPages(scene.engine, self.store, scene.clock, raise_caps=self.raised)
-        guard = Guard(operator_token=admin_key)
+        guard = self.guard = Guard(operator_token=admin_key)
         options = GatewayOptions(1 << 20, {}, frozenset(), budgets=pages, guard=guard)
         self.app = Gateway(
             scene.engine, scene.world, options, scene.health, lifetime=Lifetime(AsyncExitStack())
@@ -139,6 +141,14 @@ async def test_the_operator_raises_a_cap_with_the_token(headers: dict[str, str])
     assert answered.status == 200
     scope = Scope(ScopeKind.CONVERSATION, "acme", "a/b c")
     assert desk.raised.asked == [Raise(scope, {Unit.NUSD: 2 * 10**9, Unit.TURNS: 5}, force=True)]
+
+
+async def test_whoever_raises_a_cap_with_a_key_is_named_by_it() -> None:
+    key, ring = ring_with(role=Role.ADMIN)
+    desk = Desk()
+    desk.guard.ring = ring
+    assert (await desk.resume({"limit_usd": "2"}, x_bursar_key=key)).status == 200
+    assert [asked.by for asked in desk.raised.asked] == ["k-1"]
 
 
 @pytest.mark.parametrize(
