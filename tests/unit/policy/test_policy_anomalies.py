@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -125,6 +126,28 @@ def test_who_spends_little_wakes_nobody() -> None:
     traffic = Traffic(AnomalyOptions(usd_per_hour_min_nusd=10**15))
     traffic.run(2.1 * DAY_S)
     assert traffic.run(600, gap_s=GAP_S / 20, times=5.0) == []
+
+
+@pytest.mark.parametrize(
+    ("cheap", "dear", "kind"),
+    [
+        ({"gap_s": 1.5}, {"gap_s": 0.5}, AnomalyKind.CALLS),
+        ({"times": 10.0}, {"times": 10.0, "gap_s": 6.0}, AnomalyKind.PROMPT),
+        (
+            {"conversation": "loop", "gap_s": 4.0},
+            {"conversation": "loop", "gap_s": 0.5},
+            AnomalyKind.CONVERSATION,
+        ),
+    ],
+)
+def test_what_is_cheap_when_it_begins_is_told_once_it_is_dear(
+    cheap: dict[str, Any], dear: dict[str, Any], kind: AnomalyKind
+) -> None:
+    traffic = Traffic(AnomalyOptions(usd_per_hour_min_nusd=1_000 * 10**9))
+    traffic.run(2.1 * DAY_S)
+    assert traffic.run(600, **cheap) == []
+    (anomaly,) = traffic.run(300, **dear)
+    assert anomaly.kind is kind
 
 
 def test_calls_that_cost_nothing_or_an_unknown_amount_say_nothing(traffic: Traffic) -> None:

@@ -77,6 +77,12 @@ class Conversations:
             return "cost", Departure(self._cost.usual, float(known.nusd), known.began_s)
         return None
 
+    def take_back(self, name: str) -> None:
+        """Find what was too cheap to be told of once more, if the conversation goes on like that."""
+        known = self._known.get(name)
+        if known is not None:
+            known.told = False
+
     def learn(self, now_s: float, factor: float) -> None:
         """Learn conversations that have been silent for a while, and forget them: every minute or so."""
         for name in list(self._known):

@@ -63,6 +63,10 @@ class Rate:
         self._out_since_s = now_s - _MINUTE_S
         return Departure(usual, float(self._minute_calls), self._out_since_s)
 
+    def take_back(self) -> None:
+        """Find a departure that was too cheap to be told of once more, if it is still one."""
+        self._out_since_s = None
+
     def _expect(self, now_s: float) -> float:
         hour = hour_of_week(now_s)
         near = [self._of(each % HOURS) for each in (hour - 1, hour, hour + 1)]

@@ -31,7 +31,7 @@ class Series:
         self._seen = 0.0
         self._count = 0
         self._since_s = 0.0
-        self._is_out = False
+        self._is_out = self._is_found = False
 
     def see(self, value: float, at_s: float, factor: float) -> Departure | None:
         """Take a value; returns a departure once, when it is found.
@@ -51,7 +51,7 @@ class Series:
         # The sum is bounded, so that it ends soon when things are usual again.
         total = min(self._sum + min(spreads, _SPREADS_MAX) - _DRIFT, 1.5 * alarm)
         if total <= 0.0:
-            self._sum, self._count, self._seen, self._is_out = 0.0, 0, 0.0, False
+            self._forget()
             baseline.learn(value, at_s)
             return None
         if not self._count:
@@ -63,10 +63,18 @@ class Series:
         if total < _SUSPECT:
             baseline.learn(value, at_s)
         elif self._is_out and at_s - self._since_s > _ACCEPTED_AFTER_S:
-            self._sum, self._count, self._seen, self._is_out = 0.0, 0, 0.0, False
+            self._forget()
             baseline.begin_anew()
             return None
-        if self._is_out or total < alarm or self._seen - usual < self._rise_min:
+        if self._is_found or total < alarm or self._seen - usual < self._rise_min:
             return None
-        self._is_out = True
+        self._is_out = self._is_found = True
         return Departure(usual, self._seen, self._since_s)
+
+    def take_back(self) -> None:
+        """Find a departure that was too cheap to be told of once more, if it is still one."""
+        self._is_found = False
+
+    def _forget(self) -> None:
+        self._sum, self._count, self._seen = 0.0, 0, 0.0
+        self._is_out = self._is_found = False

@@ -1,7 +1,7 @@
 """All that is watched of one agent and task of a tenant."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import exp, log
 
 import msgspec
@@ -133,6 +133,19 @@ class Subject:
             self._find(AnomalyKind.CALLS, _scaled(departure, _PER_MILLE), now_s)
         found, self.found = self.found, []
         return found
+
+    def take_back(self, found: Iterable[Anomaly]) -> None:
+        """Find again, if it goes on, what nobody was told of since too little was spent.
+
+        Whatever runs away is cheap at first. A new model is left to what a call costs.
+        """
+        for anomaly in found:
+            if anomaly.kind is AnomalyKind.CALLS:
+                self._rate.take_back()
+            elif anomaly.kind in self._series:
+                self._series[anomaly.kind].take_back()
+            elif anomaly.conversation:
+                self._conversations.take_back(anomaly.conversation)
 
     def learn(self, now_s: float, factor: float) -> None:
         """Learn what has ended: every minute or so."""

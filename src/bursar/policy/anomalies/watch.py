@@ -61,7 +61,11 @@ class AnomalyWatch:
         told: list[Anomaly] = []
         for key, subject in self._subjects.items():
             found = subject.judge(now_s, self._factor)
-            if found and subject.nusd_per_hour >= self._options.usd_per_hour_min_nusd:
+            if not found:
+                continue
+            if subject.nusd_per_hour < self._options.usd_per_hour_min_nusd:
+                subject.take_back(found)
+            else:
                 found.sort(key=lambda anomaly: _RANKS[anomaly.kind])
                 told += [anomaly for anomaly in found[:1] if self._is_news(key, anomaly, now_s)]
         return told
