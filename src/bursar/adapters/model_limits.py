@@ -19,15 +19,25 @@ def load_model_limits() -> ModelCatalogue:
 
 
 def load_windows() -> WindowBook:
-    """Load how long models' prompts and answers may be."""
-    return WindowBook(
-        [Window(m.model, m.dialect, m.context_tokens, m.output_tokens_max, m.reasons) for m in _read()]
-    )
+    """Load how long models' prompts and answers may be, and how a request may limit these."""
+    return WindowBook([_window(limits) for limits in _read()])
 
 
 def longest_output_tokens() -> int:
     """Return how long the longest answer of any known model may be."""
     return max(limits.output_tokens_max for limits in _read())
+
+
+def _window(limits: ModelLimits) -> Window:
+    return Window(
+        model=limits.model,
+        dialect=limits.dialect,
+        context_tokens=limits.context_tokens,
+        output_tokens_max=limits.output_tokens_max,
+        reasons=limits.reasons,
+        efforts=limits.efforts,
+        stops=limits.stops,
+    )
 
 
 def _read() -> tuple[ModelLimits, ...]:

@@ -1,4 +1,4 @@
-"""How long a model's prompts and answers may be."""
+"""How long a model's prompts and answers may be, and by what else a request may limit its answers."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from bursar.domain.model_ids import ModelTable
 
 
 class Window(msgspec.Struct, frozen=True, gc=False):
-    """What one API says about the length of one model's prompts and answers.
+    """What one API says about the length of one model's prompts and answers, and how they may be limited.
 
     Attributes:
         model: Its id; dated releases of it match, too.
@@ -16,6 +16,8 @@ class Window(msgspec.Struct, frozen=True, gc=False):
         context_tokens: The longest prompt.
         output_tokens_max: The largest output limit that a request may ask for.
         reasons: Whether it always reasons, and so takes no `max_tokens` (OpenAI).
+        efforts: The levels of effort that it takes, rising; None where nobody knows.
+        stops: Whether it takes stop sequences.
     """
 
     model: str
@@ -23,6 +25,8 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     context_tokens: int
     output_tokens_max: int
     reasons: bool = False
+    efforts: tuple[str, ...] | None = None
+    stops: bool = True
 
 
 class WindowBook:

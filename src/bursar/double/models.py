@@ -20,6 +20,8 @@ class ModelLimits:
         breakpoints: Whether it takes `prompt_cache_options` and breakpoints (OpenAI from 5.6).
         system_messages: Whether `role: "system"` may stand among the messages (Anthropic).
         forced_tools: Whether `tool_choice` may force a tool.
+        efforts: The levels of effort that it takes, rising; None where nobody knows, and all are taken.
+        stops: Whether it takes stop sequences.
         assumed: Whether a number is assumed, because no source was found.
         source: Where the numbers come from.
         checked: When somebody last looked.
@@ -33,6 +35,8 @@ class ModelLimits:
     breakpoints: bool = False
     system_messages: bool = False
     forced_tools: bool = True
+    efforts: tuple[str, ...] | None = None
+    stops: bool = True
     assumed: bool = False
     source: str = ""
     checked: date | None = None

@@ -15,6 +15,7 @@ from bursar.domain.layout import Layout
 from bursar.domain.ledger import Technique
 from bursar.domain.prompt import Mark
 from bursar.domain.tokens import PER_MILLE
+from bursar.domain.windows import Window
 from bursar.effects import Effect
 from bursar.exchange.cache_options import CACHE_OPTIONS, read_cache_options, with_cache_mode
 from bursar.exchange.call import Call
@@ -237,11 +238,12 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
 
 def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, tuple[str, ...]]:
     """Return the call with what its model may write limited, where the operator asked for that."""
-    limits = _within_reach(engine, call, call.policy.output.limits_for(call.attribution.task))
+    limits = call.policy.output.limits_for(call.attribution.task)
     if limits.is_empty:
         return came, ()
+    window = engine.windows.find(call.dialect.name, call.request.model)
     try:
-        fields = limit_output(call.request, limits)
+        fields = limit_output(call.request, _within_reach(window, limits), window)
         if not fields:
             return came, ()
         request = call.dialect.with_fields(call.request, fields)
@@ -252,12 +254,9 @@ def _limit_output(engine: Engine, call: Call, came: Version) -> tuple[Version, t
     return Version(request, came.layout if same else lay_out_version(engine, call, request, b"limited")), ()
 
 
-def _within_reach(engine: Engine, call: Call, limits: OutputLimits) -> OutputLimits:
+def _within_reach(window: Window | None, limits: OutputLimits) -> OutputLimits:
     """Leave out a limit that no answer of the model reaches: its provider would refuse to be asked for it."""
-    if limits.max_tokens is None:
-        return limits
-    window = engine.windows.find(call.dialect.name, call.request.model)
-    if window is None or limits.max_tokens < window.output_tokens_max:
+    if limits.max_tokens is None or window is None or limits.max_tokens < window.output_tokens_max:
         return limits
     return msgspec.structs.replace(limits, max_tokens=None)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bursar.domain.windows import Window
 from bursar.wire.dialects import DIALECTS
 from bursar.wire.memo import PieceMemo
 from bursar.wire.output import OutputLimits, limit_output
@@ -12,19 +13,25 @@ from bursar.wire.output import OutputLimits, limit_output
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
 
-def limited(dialect: str, limits: OutputLimits, **fields: Any) -> dict[str, Any]:
+def limited(
+    dialect: str, limits: OutputLimits, window: Window | None = None, **fields: Any
+) -> dict[str, Any]:
     body = {"model": "m", "messages": MESSAGES, **fields}
     reading = DIALECTS[dialect].read(json.dumps(body).encode(), PieceMemo())
     request = reading.finish([1] * len(reading.texts))
-    return {name: json.loads(value) for name, value in limit_output(request, limits).items()}
+    return {name: json.loads(value) for name, value in limit_output(request, limits, window).items()}
 
 
-def anthropic(limits: OutputLimits, **fields: Any) -> dict[str, Any]:
-    return limited("anthropic.messages", limits, **{"max_tokens": 8000, **fields})
+def anthropic(limits: OutputLimits, window: Window | None = None, **fields: Any) -> dict[str, Any]:
+    return limited("anthropic.messages", limits, window, **{"max_tokens": 8000, **fields})
 
 
-def openai(limits: OutputLimits, **fields: Any) -> dict[str, Any]:
-    return limited("openai.chat", limits, **fields)
+def openai(limits: OutputLimits, window: Window | None = None, **fields: Any) -> dict[str, Any]:
+    return limited("openai.chat", limits, window, **fields)
+
+
+def taking(*efforts: str, stops: bool = True) -> Window:
+    return Window("m", "d", 100_000, 8_000, efforts=efforts, stops=stops)
 
 
 def test_no_limits_change_nothing() -> None:
@@ -70,17 +77,48 @@ def test_thinking_is_never_switched_on_and_never_lowered_beyond_what_the_provide
 )
 def test_effort_is_lowered_and_never_raised(stated: str | None, expected: str | None) -> None:
     limits = OutputLimits(effort="medium")
-    config = {"output_config": {"effort": stated, "format": {"type": "x"}}}
+    config: dict[str, Any] = {"output_config": {"effort": stated, "format": {"type": "x"}}}
     changed = {"output_config": {"effort": expected, "format": {"type": "x"}}} if expected else {}
     assert anthropic(limits, **config) == changed
     assert openai(limits, reasoning_effort=stated) == ({"reasoning_effort": expected} if expected else {})
 
 
 def test_effort_that_is_left_to_the_provider_is_limited_by_the_least_level_only() -> None:
-    assert anthropic(OutputLimits(effort="low")) == {"output_config": {"effort": "low"}}
-    assert anthropic(OutputLimits(effort="max")) == {}
-    assert openai(OutputLimits(effort="none")) == {"reasoning_effort": "none"}
-    assert openai(OutputLimits(effort="low")) == {}
+    claude, gpt = taking("low", "medium", "high"), taking("minimal", "low", "medium")
+    assert anthropic(OutputLimits(effort="low"), claude) == {"output_config": {"effort": "low"}}
+    assert anthropic(OutputLimits(effort="max"), claude) == {}
+    assert openai(OutputLimits(effort="minimal"), gpt) == {"reasoning_effort": "minimal"}
+    assert openai(OutputLimits(effort="low"), gpt) == {}
+
+
+def test_effort_below_all_that_a_model_has_becomes_its_least() -> None:
+    none = OutputLimits(effort="none")
+    assert anthropic(none, taking("low", "medium")) == {"output_config": {"effort": "low"}}
+    assert openai(none, taking("minimal", "low")) == {"reasoning_effort": "minimal"}
+    assert openai(none, taking("minimal", "low"), reasoning_effort="minimal") == {}
+    # Of a model that nobody knows, what its API takes.
+    assert anthropic(none, output_config={"effort": "high"}) == {"output_config": {"effort": "low"}}
+
+
+def test_effort_becomes_a_level_that_the_model_has() -> None:
+    stated = {"output_config": {"effort": "max"}}
+    assert anthropic(OutputLimits(effort="xhigh"), taking("low", "high", "max"), **stated) == {
+        "output_config": {"effort": "high"}
+    }
+    assert openai(OutputLimits(effort="minimal"), taking("none", "low", "high"), reasoning_effort="high") == {
+        "reasoning_effort": "none"
+    }
+
+
+def test_a_model_that_takes_no_effort_or_that_nobody_knows_is_not_asked_for_any() -> None:
+    for window in (taking(), None):
+        assert anthropic(OutputLimits(effort="low"), window) == {}
+        assert openai(OutputLimits(effort="none"), window) == {}
+
+
+def test_a_model_that_refuses_stop_sequences_gets_none() -> None:
+    assert openai(OutputLimits(stop=("END",)), taking("low", stops=False)) == {}
+    assert openai(OutputLimits(stop=("END",)), taking("low")) == {"stop": ["END"]}
 
 
 def test_stop_sequences_are_added_as_far_as_the_provider_takes_them() -> None:

@@ -24,6 +24,7 @@ def check_settings(body: JsonObject, limits: ModelLimits) -> None:
     check_tools(body, limits)
     _check_output_limit(body, limits)
     _check_thinking(body)
+    _check_effort(body, limits)
 
 
 def check_marks(body: JsonObject) -> None:
@@ -123,6 +124,18 @@ def _check_prewarming(body: JsonObject) -> None:
     for name, conflicting in conflicts.items():
         if conflicting:
             raise Refused(invalid(f"max_tokens: 0 is not allowed together with `{name}`"))
+
+
+def _check_effort(body: JsonObject, limits: ModelLimits) -> None:
+    config = cast("JsonObject", body.get("output_config") or {})
+    effort, known = config.get("effort"), limits.efforts
+    if effort is None or known is None or effort in known:
+        return
+    if not known:
+        raise Refused(invalid("This model does not support the effort parameter."))
+    raise Refused(
+        invalid(f"This model does not support effort level '{effort}'. Supported levels: {', '.join(known)}.")
+    )
 
 
 def _check_thinking(body: JsonObject) -> None:

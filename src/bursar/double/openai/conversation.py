@@ -90,6 +90,24 @@ def check_settings(body: JsonObject, limits: ModelLimits) -> None:
                 )
     elif body.get("reasoning_effort") is not None:
         raise Refused(unsupported("reasoning_effort"))
+    if body.get("stop") is not None and not limits.stops:
+        raise Refused(unsupported("stop"))
+    _check_effort(body, limits)
+
+
+def _check_effort(body: JsonObject, limits: ModelLimits) -> None:
+    effort, known = body.get("reasoning_effort"), limits.efforts
+    if effort is None or known is None or effort in known:
+        return
+    listed = ", ".join(f"'{level}'" for level in known[:-1]) + f", and '{known[-1]}'"
+    raise Refused(
+        invalid(
+            f"Unsupported value: '{effort}' is not supported with the '{limits.model}' model. "
+            f"Supported values are: {listed}.",
+            "reasoning_effort",
+            "unsupported_value",
+        )
+    )
 
 
 def unsupported(name: str) -> Refusal:
