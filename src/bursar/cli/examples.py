@@ -72,6 +72,7 @@ _BY_COMMAND = {
     "alert test": ("bursar alert test slack --config bursar.toml",),
     "alert list": ("bursar alert list", "bursar alert list --all --json"),
     "anomaly list": ("bursar anomaly list", "bursar anomaly list --limit 5 --json"),
+    "audit list": ("bursar audit list", "bursar audit list --limit 5 --json"),
     "alert ack": ("bursar alert ack 17",),
     "stop": ('bursar stop tenant:acme --reason "a loop since 3 o\'clock"', "bursar stop agent:acme/desk"),
     "resume": ("bursar resume tenant:acme",),

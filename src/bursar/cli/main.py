@@ -8,6 +8,7 @@ import typer
 import bursar
 from bursar.cli.alert import alert_app
 from bursar.cli.anomaly import anomaly_app
+from bursar.cli.audit import audit_app
 from bursar.cli.batch import batch_app
 from bursar.cli.budget import budget_app
 from bursar.cli.config import config_app
@@ -61,6 +62,7 @@ app.add_typer(budget_app, name="budget")
 app.add_typer(alert_app, name="alert")
 app.add_typer(anomaly_app, name="anomaly")
 app.add_typer(key_app, name="key")
+app.add_typer(audit_app, name="audit")
 app.command(epilog=examples("stop"))(stop)
 app.command(epilog=examples("resume"))(resume)
 app.add_typer(conversation_app, name="conversation")
