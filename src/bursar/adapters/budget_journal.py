@@ -79,27 +79,28 @@ class _Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="open
     throttles: tuple[Throttle, ...] = ()
     spelt: tuple[tuple[int, Demand], ...] = ()
 
-    def read(self, demands: dict[int, Demand]) -> Opened:
-        """Return what was opened.
+    def read(self, demands: dict[int, Demand]) -> tuple[Opened, bool]:
+        """Return what was opened, and whether that is all of it: a demand that stands nowhere is left out.
 
         Args:
             demands: Those that the lines before it spell; it adds its own.
-
-        Raises:
-            KeyError: A demand stands nowhere.
         """
         demands.update(self.spelt)
-        asked = tuple([demands[number] for number in self.numbers])
+        asked = [
+            (demands[number], amount)
+            for number, amount in zip(self.numbers, self.amounts, strict=False)
+            if number in demands
+        ]
         reservation = Reservation(
             self.reservation_id,
             self.conversation,
-            asked,
-            self.amounts,
+            tuple([demand for demand, _ in asked]),
+            tuple([amount for _, amount in asked]),
             self.throttles,
             self.ttl_s,
             self.note,
         )
-        return Opened(self.at_s, reservation)
+        return Opened(self.at_s, reservation), len(asked) == len(self.numbers) == len(self.amounts)
 
 
 class Closed(msgspec.Struct, frozen=True, gc=False, tag="closed", tag_field="event"):
@@ -430,16 +431,17 @@ def _replay(path: Path, lines: Sequence[bytes]) -> tuple[dict[str, Opened], list
             continue
         try:
             event = _EVENT.decode(line)
-            if isinstance(event, _Line):
-                opened[event.reservation_id] = event.read(demands)
-                continue
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             faults.append(f"{path}:{number}: is no event of a journal: {error}")
-        except KeyError:
-            faults.append(f"{path}:{number}: what it asks stood in a line that cannot be read")
-        else:
+            continue
+        if isinstance(event, Closed):
             opened.pop(event.reservation_id, None)
             closed.append(event)
+            continue
+        opened[event.reservation_id], is_whole = event.read(demands)
+        if not is_whole:
+            # The call was made all the same, and what is known of it counts.
+            faults.append(f"{path}:{number}: some of what it asks stood in a line that cannot be read")
     return opened, closed, faults
 
 

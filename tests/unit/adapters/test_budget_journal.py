@@ -104,16 +104,32 @@ def test_a_new_file_spells_again_what_the_old_one_spelt(tmp_path: Path) -> None:
     assert list(found.opened) == [f"op-{number}" for number in range(0, 100, 10)]
 
 
-def test_what_a_lost_line_spelt_is_missed_by_name(journal: BudgetJournal, tmp_path: Path) -> None:
-    shared = reservation("op-1")
-    journal.opened(shared, 5.0)
-    journal.opened(msgspec.structs.replace(shared, reservation_id="op-2"), 5.0)
-    _, second = written(journal).splitlines()
+def test_a_call_is_not_lost_with_the_line_that_spelt_what_it_asks(
+    journal: BudgetJournal, tmp_path: Path
+) -> None:
+    first = reservation("op-1")
+    own = msgspec.structs.replace(first.demands[0], limit=7)
+    second = msgspec.structs.replace(
+        first, reservation_id="op-2", demands=(*first.demands, own), amounts=(*first.amounts, 5)
+    )
+    journal.opened(first, 5.0)
+    journal.opened(second, 5.0)
+    _, line = written(journal).splitlines()
     journal.closed("op-1", End.RELEASED)
     journal.closed("op-2", End.RELEASED)
-    found = left_behind(tmp_path, b"{\n" + second + b"\n")
-    assert found.opened == {}
-    assert "1-a.v2.jsonl:2: what it asks stood in a line that cannot be read" in found.faults[1]
+    found = left_behind(tmp_path, b"{\n" + line + b"\n")
+    known = msgspec.structs.replace(second, demands=(own,), amounts=(5,))
+    assert [event.reservation for event in found.opened.values()] == [known]
+    assert "1-a.v2.jsonl:2: some of what it asks stood in a line that cannot be read" in found.faults[1]
+
+
+def test_a_line_that_lost_a_number_is_told_and_stops_nothing(journal: BudgetJournal, tmp_path: Path) -> None:
+    journal.opened(reservation("op-1"), 5.0)
+    line = written(journal).replace(b'"numbers":[0', b'"numbers":[0,1', 1)
+    journal.closed("op-1", End.RELEASED)
+    found = left_behind(tmp_path, line)
+    assert list(found.opened) == ["op-1"]
+    assert "1-a.v2.jsonl:1: some of what it asks" in found.faults[0]
 
 
 def test_what_was_extended_counts_as_it_was_last(journal: BudgetJournal, tmp_path: Path) -> None:
