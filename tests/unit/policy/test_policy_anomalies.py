@@ -93,6 +93,18 @@ def test_a_dearer_model_is_found_by_its_first_calls(traffic: Traffic) -> None:
     assert traffic.run(60, model="cheap", times=0.5) == []
 
 
+def test_a_model_ten_times_as_dear_is_found_by_its_second_call(traffic: Traffic) -> None:
+    (anomaly,) = traffic.run(2 * GAP_S, model="dear", times=10.0)
+    assert (anomaly.kind, anomaly.model) == (AnomalyKind.NEW_MODEL, "dear")
+
+
+def test_a_dearer_model_whose_first_calls_are_short_is_found_by_the_further_ones(traffic: Traffic) -> None:
+    assert traffic.run(6 * GAP_S, model="dear", times=0.5) == []
+    assert AnomalyKind.NEW_MODEL in {
+        anomaly.kind for anomaly in traffic.run(15 * GAP_S, model="dear", times=5.0)
+    }
+
+
 def test_a_cache_that_stops_hitting_is_found(traffic: Traffic) -> None:
     (anomaly,) = traffic.run(900, read=0)
     assert anomaly.kind is AnomalyKind.CACHE_MISSES

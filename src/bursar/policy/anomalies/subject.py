@@ -24,7 +24,12 @@ _BLOCK_CONVERSATIONS = 5
 _BLOCK_CALLS_MAX = 100
 _DRIVERS = 5
 _MODELS_MAX = 64
+
+# A new model is judged from so many calls on: sooner, from its second call on, where these have cost already
+# what would be told of that many. At night, five calls take longer than anybody should wait. Its first calls
+# may happen to be short ones, so that it counts as known only after a few more.
 _NEW_MODEL_CALLS = 5
+_KNOWN_MODEL_CALLS = 25
 _NEW_MODEL_TIMES = 2
 _PER_MILLE = 1_000
 
@@ -172,11 +177,14 @@ class Subject:
             return
         model.calls += 1
         model.nusd += nusd
-        if model.calls < _NEW_MODEL_CALLS:
+        usual = exp(costs.expect(at_s))
+        is_dear = model.calls > 1 and model.nusd >= _NEW_MODEL_CALLS * _NEW_MODEL_TIMES * usual
+        if model.calls < _NEW_MODEL_CALLS and not is_dear:
             return
-        model.is_known = True
-        usual, each = exp(costs.expect(at_s)), model.nusd / model.calls
-        if each >= _NEW_MODEL_TIMES * usual:
+        each = model.nusd / model.calls
+        is_told = each >= _NEW_MODEL_TIMES * usual
+        model.is_known = is_told or model.calls >= _KNOWN_MODEL_CALLS
+        if is_told:
             self._find(AnomalyKind.NEW_MODEL, Departure(usual, each, model.began_s), at_s, model=name)
 
     def _find(
