@@ -22,7 +22,9 @@ def serve(
         typer.Option(metavar="NAME=URL", help="anthropic=URL or openai=URL, as the SDK's base_url takes it."),
     ] = None,
     mode: Annotated[str | None, typer.Option(help="observe, optimise or passthrough.")] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes; more than one needs Redis.")] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Always 1: over one Redis, start bursar serve several times.")
+    ] = 1,
     time_scale: Annotated[float, typer.Option(help="How much faster time runs, for tests of expiry.")] = 1.0,
 ) -> None:
     """Serve the gateway: point the official SDKs' `base_url` at it.
@@ -32,13 +34,11 @@ def serve(
     """
     if workers < 1:
         raise BadSetting("takes a number from 1 up", place="--workers")
-    if workers != 1:
-        raise BadSetting(
-            "more than one worker needs Redis, which shares what the workers know", place="--workers"
-        )
     if not 0 < time_scale < 1e9:
         raise BadSetting("takes a positive number", place="--time-scale")
     settings = _with_flags(load(config), host, port, data_dir, mode, upstream or [])
+    if workers != 1:
+        raise BadSetting(_why_one_worker(settings), place="--workers")
     # The server and all that it needs are imported here: `bursar --help` should not wait for them.
     from bursar.cli.server import listen, run_server
     from bursar.wiring.gateway import build_gateway
@@ -48,6 +48,16 @@ def serve(
         gateway = build_gateway(settings, time_scale=time_scale)
         _greet(settings, socket.getsockname()[1])
         run_server(gateway, socket, grace_s=settings.server.shutdown_grace_s)
+
+
+def _why_one_worker(settings: Settings) -> str:
+    """Say why there is one worker, and how several processes serve all the same."""
+    if settings.storage.redis is None:
+        return "more than one worker needs Redis, which shares what the workers know"
+    return (
+        "each bursar serve is one process; start it several times, each with a --port of its own: over "
+        "the same Redis and data directory they share budgets and ledger"
+    )
 
 
 def _with_flags(

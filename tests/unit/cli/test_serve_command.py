@@ -47,6 +47,13 @@ def test_a_wrong_flag_is_named(arguments: list[str], said: str) -> None:
     assert said in refusal(arguments)
 
 
+def test_with_redis_several_workers_are_several_commands(tmp_path: Path) -> None:
+    config = tmp_path / "bursar.toml"
+    config.write_text('[storage]\nredis = "redis://127.0.0.1:1/0"\n')
+    said = refusal(["--config", str(config), "--workers", "2"])
+    assert said.startswith("--workers: each bursar serve is one process; start it several times")
+
+
 def test_a_port_in_use_is_named_with_the_way_out() -> None:
     with listen("127.0.0.1", 0) as taken:
         with pytest.raises(BadSetting, match="the port is in use") as refused:
