@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.text import Text
 
 from bursar.errors import BadSetting
 from bursar.settings import PUBLIC_BASE_URLS, Provider, Settings, base_url, load
@@ -103,16 +104,18 @@ def _lay_over(settings: Layered, said: Layered) -> Layered:
 def _greet(settings: Settings, port: int) -> None:
     console = Console(stderr=True, highlight=False)
     url = f"http://{settings.server.host}:{port}"
-    console.print(
-        f"[bold]bursar[/bold] serves on {url}  (mode {settings.mode}, ledger in {settings.storage.dir})"
-    )
+    serving = f" serves on {url}  (mode {settings.mode}, ledger in {settings.storage.dir})"
+    lines = [Text.assemble(("bursar", "bold"), serving)]
     for name, provider in (
         ("anthropic", settings.providers.anthropic),
         ("openai", settings.providers.openai),
     ):
         client = f'Anthropic(base_url="{url}")' if name == "anthropic" else f'OpenAI(base_url="{url}/v1")'
-        console.print(f"  {client}  → {base_url(name, provider)}{_key_note(provider)}")
-    console.print(f"  {_who_is_let_in(settings)}")
+        lines.append(Text(f"  {client}  → {base_url(name, provider)}{_key_note(provider)}"))
+    lines.append(Text(f"  {_who_is_let_in(settings)}"))
+    for line in lines:
+        # Names of settings stand in brackets, as Rich's own marks do; and a URL that is wrapped is none.
+        console.print(line, soft_wrap=True)
 
 
 def _who_is_let_in(settings: Settings) -> str:

@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bursar.cli.main import app
+from bursar.cli.serve import _greet  # pyright: ignore[reportPrivateUsage] - what is said, without a server
 from bursar.cli.server import listen
 from bursar.errors import BadSetting, CallerMistake
+from bursar.settings import parse
 
 BURSAR = str(Path(sys.executable).parent / "bursar")
 
@@ -64,6 +66,18 @@ def test_a_port_in_use_is_named_with_the_way_out() -> None:
 def test_a_listening_socket_takes_connections_at_once() -> None:
     with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname(), timeout=1):
         pass
+
+
+def test_who_is_let_in_from_the_network_is_said_with_the_setting_that_lets_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = {"server": {"host": "0.0.0.0", "open": True}, "storage": {"dir": str(tmp_path / "[data]")}}
+    _greet(parse(table, "bursar.toml"), 4100)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith("[data])")
+    assert said[-1].endswith("whoever reaches it is let in ([server] open).")
+    assert len(said) == 4
 
 
 def run_serve(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
