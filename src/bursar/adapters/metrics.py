@@ -6,8 +6,8 @@ happens once for many thousands of calls.
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
+from operator import attrgetter, gt
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -41,6 +41,7 @@ class Metrics(Collector):
         self._unknown_calls = 0
         self._faults: Counter[str] = Counter()
         self._failures = 0
+        self._overruns = 0
         self._anomalies: Counter[str] = Counter()
         self._cache_uses = dict.fromkeys(CacheUse, 0)
         # One more than there are bounds: calls beyond the last.
@@ -72,6 +73,11 @@ class Metrics(Collector):
             self._faults.update(entry.faults)
         if not durable:
             self._failures += 1
+
+    def settled(self, held: Sequence[int], taken: Sequence[int]) -> None:
+        """Learn what a call took of its budgets' counters, beside what was held in each."""
+        if any(map(gt, taken, held)):
+            self._overruns += 1
 
     async def found(self, anomaly: Anomaly) -> None:
         """Learn of spending that is not as usual. Fills `ports.AnomalySink`."""
@@ -108,6 +114,11 @@ class Metrics(Collector):
         for fault, count in self._faults.items():
             faults.add_metric([fault], count)
         yield faults
+        yield CounterMetricFamily(
+            "bursar_budget_overruns",
+            "Calls that took more than was held for them, and may have passed a limit.",
+            value=self._overruns,
+        )
         anomalies = CounterMetricFamily(
             "bursar_anomalies", "Findings of spending that is not as usual.", labels=["kind"]
         )

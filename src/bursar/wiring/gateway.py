@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,9 @@ from bursar.adapters.timers import CoarseTimers
 from bursar.adapters.tokenizer import SplintrTokenizer
 from bursar.adapters.upstream import HttpUpstream
 from bursar.domain.admin import ItemKind
+from bursar.domain.reservations import Level, Reservation
 from bursar.drivers.asynchronous import World
+from bursar.drivers.holding import Observe
 from bursar.errors import BadSetting
 from bursar.gateway.app import Gateway, GatewayOptions, Lifetime
 from bursar.gateway.auth import Guard
@@ -76,7 +78,7 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
     tell = alerts.recorder.tell
     anomalies = build_anomaly_feed(settings, metrics, clock, tell)
     held = build_holdings(settings.storage, engine, clock, Ledgers(ledger, retained), resources)
-    held.holdings.observe = alerts.recorder.observe
+    held.holdings.observe = _observe_settled(metrics, alerts)
     resources.push_async_callback(upstream.close)
     counting = Counting(held.store, ledger, clock, is_shared=held.is_shared)
     watch = AdminWatch(engine, admin, budgets_of(settings.budgets), counting, clock, guard)
@@ -118,6 +120,14 @@ def build_gateway(settings: Settings, *, time_scale: float = 1.0) -> Gateway:
             ),
         ),
     )
+
+
+def _observe_settled(metrics: Metrics, alerts: Alerts) -> Observe:
+    def observe(reservation: Reservation, amounts: Sequence[int], levels: Sequence[Level]) -> None:
+        metrics.settled(reservation.amounts, amounts)
+        alerts.recorder.observe(reservation, amounts, levels)
+
+    return observe
 
 
 def _open_upstream(settings: Settings, timers: CoarseTimers) -> HttpUpstream:

@@ -37,6 +37,14 @@ def test_unknown_cost_is_counted_apart_and_adds_no_money() -> None:
     assert samples["bursar_cost_usd_total"] == 0
 
 
+def test_a_call_that_took_more_than_was_held_in_any_counter_is_counted_once() -> None:
+    metrics = Metrics()
+    metrics.settled((10, 10), (10, 0))
+    assert _samples(metrics)["bursar_budget_overruns_total"] == 0
+    metrics.settled((10, 10), (11, 12))
+    assert _samples(metrics)["bursar_budget_overruns_total"] == 1
+
+
 def test_overheads_are_counted_at_or_below_their_bound() -> None:
     metrics = Metrics()
     for overhead_us in (100, 101, 2_000_000):
