@@ -112,6 +112,19 @@ async def test_a_masked_result_can_be_had_by_its_handle_as_it_came() -> None:
     assert await scene.content.get(key, scene.clock.now()) == came.encode()
 
 
+async def test_a_masked_result_stays_for_as_long_as_the_conversation_goes_on() -> None:
+    scene = HistoryScene(MASKED)
+    bodies = [talk(ANTHROPIC, number) for number in range(30, 36)]
+    came = bodies[0]["messages"][2]["content"][0]["content"]
+    handle = handle_of("default", came)
+    key = ContentKey("default", ContentKind.RESULT, bytes.fromhex(handle))
+    for body in bodies:
+        await scene.play(body)
+        assert handle in str(scene.provider.messages()[2])
+        scene.clock.time_s += 10 * 3600
+        assert await scene.content.get(key, scene.clock.now()) == came.encode()
+
+
 async def test_a_result_that_cannot_be_kept_is_masked_without_a_handle_also_after_a_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -165,6 +165,36 @@ async def test_limits_leave_out_what_the_handle_gives_back() -> None:
     assert await scene.world.content.get(other, scene.clock.now()) is None
 
 
+async def test_a_full_result_stays_for_as_long_as_calls_lead_to_it() -> None:
+    scene = with_policy(Scene(whole(message())), mode="truncate", limits=Limits(tokens_max=30))
+    key = ContentKey("default", ContentKind.RESULT, bytes.fromhex(handle_of("default", flights(0))))
+    talks = [[flights(0)], [flights(0), flights(1)], [flights(2), flights(0)], [flights(2), flights(0)]]
+    first = ""
+    for results in talks * 2:
+        await scene.play(anthropic_talk(results))
+        sent = sent_results(scene.upstream.requests[-1].body)[results.index(flights(0))]
+        first = first or sent
+        assert sent == first
+        scene.clock.time_s += 10 * 3600
+        assert await scene.world.content.get(key, scene.clock.now()) == flights(0).encode()
+
+
+async def test_a_result_that_cannot_be_kept_again_has_the_bytes_that_it_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = with_policy(Scene(whole(message())), mode="truncate", limits=Limits(tokens_max=30))
+    await scene.play(anthropic_talk([flights(1)]))
+
+    async def refuse(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(scene.world.content, "put", refuse)
+    scene.clock.time_s += 10 * 3600
+    await scene.play(anthropic_talk([flights(1)]))
+    first, second = (sent_results(request.body) for request in scene.upstream.requests)
+    assert second == first
+
+
 async def test_a_tool_may_have_limits_of_its_own() -> None:
     scene = with_policy(Scene(whole(message())), by_tool={"find": Limits(rows_max=2)})
     await scene.play(anthropic_talk([flights(1)]))

@@ -25,6 +25,7 @@ from bursar.exchange.history_memo import Beginning, Held, keep_steps, look_up_st
 from bursar.exchange.history_sight import Sight
 from bursar.exchange.holding import Hold
 from bursar.exchange.masked_results import full_texts, handles, keep_results
+from bursar.exchange.rewriting import KEEP_AGAIN_S
 from bursar.exchange.summarising import Summarised, find_summariser, summarise
 from bursar.exchange.versions import Version, with_messages
 from bursar.policy.history.decision import (
@@ -159,6 +160,7 @@ class _Work:
             stand = _Stand(self.base)
         else:
             stand = yield from self._apply(held)
+            yield from self._keep_again(held)
         if not self._sight.is_long(stand.version.layout):
             return stand.version
         plan = self._decide(stand, offers=True)
@@ -175,6 +177,18 @@ class _Work:
             if lost or (not self._is_found and self._must_have_step()):
                 self.faults.append(MEMO_LOST)
         return self._applying()
+
+    def _keep_again(self, held: Held) -> Generator[Effect, Any]:
+        """See to it that what masks lead to stays for as long as the conversation goes on."""
+        step, at_s = held.step, self._call.arrival.at_s
+        kept_at_s = self._memo.kept_at_s(self._key)
+        fresh = kept_at_s is not None and at_s < kept_at_s + KEEP_AGAIN_S
+        if self._observes or fresh or step.mask_end <= step.summary_end:
+            return
+        texts = full_texts(self._call, self._conversation, range(step.summary_end, step.mask_end))
+        # Where that fails, the mask stays as it was sent.
+        yield from keep_results(self._call.attribution.tenant, texts.values())
+        self._memo.results_kept(self._key, at_s)
 
     def _must_have_step(self) -> bool:
         """Whether a conversation most likely had a step: it is long, and began before we did."""
@@ -328,6 +342,8 @@ class _Work:
         if masked < step.mask_end and not self._observes:
             texts = full_texts(call, conversation, range(masked, step.mask_end))
             unkept += yield from keep_results(call.attribution.tenant, texts.values())
+            if not masked:
+                self._memo.results_kept(self._key, call.arrival.at_s)
         return Held(step, base_tokens, unkept)
 
 

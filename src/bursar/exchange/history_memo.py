@@ -88,6 +88,9 @@ class HistoryMemo:
         # Whether a thread has a step, where that was ever looked up.
         self._stepped: BoundedDict[Key, bool] = BoundedDict(200_000)
         self._options: BoundedDict[int, tuple[HistoryOptions, bytes]] = BoundedDict(4_096)
+        self._kept_at_s: BoundedDict[Key, float] = BoundedDict(50_000)
+        self.kept_at_s = self._kept_at_s.get
+        """Return when the full results that a thread's masks lead to were kept last, or None."""
         self._busy: set[Key] = set()
         self._failed_at_s: BoundedDict[Key, float] = BoundedDict(4_096)
         self.failed_at_s = self._failed_at_s.get
@@ -129,6 +132,10 @@ class HistoryMemo:
         """Remember what a step came to."""
         self._beginnings.keep((key, held), beginning)
 
+    def results_kept(self, key: Key, at_s: float) -> None:
+        """Take note that the full results that a thread's masks lead to were kept."""
+        self._kept_at_s.keep(key, at_s)
+
     def begin(self, key: Key) -> bool:
         """Begin to take a step; False where another call of the thread is about to."""
         if key in self._busy:
@@ -149,6 +156,7 @@ class HistoryMemo:
         self._steps.drop(lambda key: key.tenant == tenant)
         self._beginnings.drop(lambda key: key[0].tenant == tenant)
         self._stepped.drop(lambda key: key.tenant == tenant)
+        self._kept_at_s.drop(lambda key: key.tenant == tenant)
         self._failed_at_s.drop(lambda key: key.tenant == tenant)
 
     def failed(self, key: Key, at_s: float) -> None:

@@ -26,6 +26,9 @@ from bursar.wire.results import ResultText, read_call_names, read_result_texts, 
 RESULT_TTL_S = 24 * 3600.0
 """How long a full result can be fetched after it was last sent in part."""
 
+KEEP_AGAIN_S = RESULT_TTL_S / 3
+"""How old a full result grows before a call that leads to it has it kept again."""
+
 _HANDLE_BYTES = 16
 
 
@@ -38,6 +41,7 @@ class Rewritten(msgspec.Struct, frozen=True):
         tools: Names of the tools that were called, by the id of the call.
         results: How many texts of tool results there are.
         earlier: Those of them that stand there in full, by digest.
+        kept_at_s: When full results, of which it holds parts, were last seen to; None where it holds none.
     """
 
     pieces: tuple[Piece, ...]
@@ -45,6 +49,11 @@ class Rewritten(msgspec.Struct, frozen=True):
     tools: Mapping[str, str]
     results: int
     earlier: Mapping[bytes, Earlier]
+    kept_at_s: float | None = None
+
+    def is_kept(self, at_s: float) -> bool:
+        """Whether the full results that it leads to will be kept for a while."""
+        return self.kept_at_s is None or at_s < self.kept_at_s + KEEP_AGAIN_S
 
 
 _NOTHING = Rewritten((), b"", tools={}, results=0, earlier={})
@@ -67,12 +76,14 @@ class RewriteMemo:
         self._parts: WeighedDict[bytes, Part] = WeighedDict(bytes_max // 4, lambda part: 100 + len(part.text))
         self.part = self._parts.get
         """Return what a job came to, by its name, or None."""
+        self._kept_at_s: BoundedDict[bytes, float] = BoundedDict(50_000)
         self._policies: BoundedDict[tuple[int, bool], tuple[ToolResultPolicy, bytes]] = BoundedDict(4_096)
 
     def clear(self) -> None:
         """Forget all texts; they are worked out again, and come to the same."""
         self._conversations.clear()
         self._parts.clear()
+        self._kept_at_s.clear()
 
     def policy_name(self, policy: ToolResultPolicy, *, references: bool) -> bytes:
         """Name what decides about the bytes that a text comes to."""
@@ -101,6 +112,15 @@ class RewriteMemo:
         """Remember what a job came to."""
         self._parts.keep(name, part)
 
+    def is_kept(self, name: bytes, at_s: float) -> bool:
+        """Whether the full text of a job will be kept for a while."""
+        kept_at_s = self._kept_at_s.get(name)
+        return kept_at_s is not None and at_s < kept_at_s + KEEP_AGAIN_S
+
+    def full_kept(self, name: bytes, at_s: float) -> None:
+        """Take note that the full text of a job was kept."""
+        self._kept_at_s.keep(name, at_s)
+
 
 def rewrite_results(
     memo: RewriteMemo, call: Call, policy: ToolResultPolicy, *, references: bool
@@ -122,6 +142,9 @@ def rewrite_results(
     work = _Work(call, policy, references=references)
     key = call.place.start + memo.policy_name(policy, references=references)
     known = memo.beginning(key, work.pieces)
+    if not known.is_kept(call.arrival.at_s):
+        # What it leads to must stay for as long as the conversation goes on. The bytes come to the same.
+        known = _NOTHING
     jobs = work.read(known)
     parts = (yield from _do(memo, call, jobs)) if jobs else []
     lasting, content = work.write(known, parts)
@@ -132,14 +155,22 @@ def rewrite_results(
 
 def _do(memo: RewriteMemo, call: Call, jobs: Sequence[Job]) -> Generator[Effect, Any, list[Part]]:
     """Return what jobs come to; only what is not remembered is done."""
+    at_s = call.arrival.at_s
     names = [_name(job) for job in jobs]
     done = {name: part for name in names if (part := memo.part(name)) is not None}
+    for name, job in zip(names, jobs, strict=True):
+        if name in done and done[name].left_out and not memo.is_kept(name, at_s):
+            # Where that fails, its part stays as it was sent.
+            yield keep_full(call.attribution.tenant, job.text)
+            memo.full_kept(name, at_s)
     missing = {name: job for name, job in zip(names, jobs, strict=True) if name not in done}
     if missing:
         parts: list[Part] = yield Shorten(tuple(missing.values()))
         for (name, job), part in zip(missing.items(), parts, strict=True):
             done[name] = (yield from _make_fetchable(call, job, part)) if part.left_out else part
             memo.keep_part(name, done[name])
+            if done[name].left_out:
+                memo.full_kept(name, at_s)
     return [done[name] for name in names]
 
 
@@ -191,6 +222,7 @@ class _Work:
         request = call.request
         self._dialect = call.dialect.name
         self._tenant = call.attribution.tenant
+        self._at_s = call.arrival.at_s
         self._array = request.fields["messages"]
         self._ends = request.piece_ends["messages"]
         self.pieces = request.array_pieces
@@ -244,16 +276,18 @@ class _Work:
         numbers = [number for number in self._texts if start <= number < stop]
         if not numbers and not known.content:
             # The bytes of messages without results are not looked at, however many they are.
-            return Rewritten(self.pieces[:stop], b"", tools, known.results, known.earlier)
+            return msgspec.structs.replace(known, pieces=self.pieces[:stop], tools=tools)
         done = self._ends[start - 1] if start else 1
         written: list[bytes] = [known.content or self._array[:done]]
-        earlier, results = dict(known.earlier), known.results
+        earlier, results, kept_at_s = dict(known.earlier), known.results, known.kept_at_s
         changed = bool(known.content)
         for number in numbers:
             sent: list[str] = []
             for text in self._texts[number]:
                 part = next(rest)
                 results += 1
+                if part.left_out and kept_at_s is None:
+                    kept_at_s = self._at_s
                 name = digest(text.text.encode("utf-8", "surrogatepass"))
                 reference = refer(part.text, name, earlier) if self._references else None
                 sent.append(reference or part.text)
@@ -266,7 +300,7 @@ class _Work:
             done = self._ends[number]
         written.append(self._array[done : self._ends[stop - 1]])
         content = b"".join(written) if changed else b""
-        return Rewritten(self.pieces[:stop], content, tools, results, earlier)
+        return Rewritten(self.pieces[:stop], content, tools, results, earlier, kept_at_s)
 
     def _whole(self, known: Rewritten) -> bytes | None:
         if not known.content:
