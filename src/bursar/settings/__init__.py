@@ -264,6 +264,12 @@ def parse_budget(table: dict[str, Any], place: str) -> BudgetEntry:
         raise BadSetting(re.sub(r"(^|; )budgets\.0(\.|: )", r"\1", said), place=place) from None
 
 
+# What TOML calls them, where pydantic speaks of Python's types.
+_WANTED = dict.fromkeys(("model_type", "dict_type"), "Input should be a table") | dict.fromkeys(
+    ("tuple_type", "frozen_set_type", "set_type", "list_type"), "Input should be an array"
+)
+
+
 def _describe(problem: dict[str, Any]) -> str:
     """Say in words what pydantic found wrong with one setting."""
     location: tuple[str | int, ...] = problem["loc"]
@@ -275,10 +281,7 @@ def _describe(problem: dict[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
         found = repr(problem["input"])
         shown = found if len(found) <= _SHOWN_CHARS_MAX else f"{found[:_SHOWN_CHARS_MAX]}…"
-        wanted = (
-            "Input should be a table" if problem["type"] in {"model_type", "dict_type"} else problem["msg"]
-        )
-        return f"{key}: {wanted} (found {shown})"
+        return f"{key}: {_WANTED.get(problem['type'], problem['msg'])} (found {shown})"
     known = _known_keys(location[:-1])
     if len(location) == 1 and location[0] in AgentSection.model_fields:
         return f"{key}: unknown setting; write it under [defaults], [tenants.NAME] or [agents.NAME]"

@@ -124,6 +124,10 @@ def test_what_is_no_share_is_refused(share: object) -> None:
         ({"defaults": {"output": {"tasks": {"t": {"efort": "low"}}}}}, 'did you mean "effort"?'),
         ({"tool_results": {"mode": "off"}}, "write it under [defaults], [tenants.NAME] or [agents.NAME]"),
         ({"agents": {"desk": 5}}, "agents.desk: Input should be a table (found 5)"),
+        (
+            {"defaults": {"response_cache": {"tasks": "faq"}}},
+            "defaults.response_cache.tasks: Input should be an array (found 'faq')",
+        ),
         ({"tenants": {"": {}}}, "tenants.: a name has 1 to 256 printable characters"),
         ({"agents": {"acme/": {}}}, "agents.acme/: a name has 1 to 256 printable characters"),
         ({"agents": {" desk": {}}}, "no blanks around them"),
