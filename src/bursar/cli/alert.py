@@ -11,6 +11,7 @@ from bursar.cli.operating import (
     ConfigOption,
     DataDirOption,
     JsonOption,
+    act_now,
     print_json,
     read_settings,
     used_directory,
@@ -104,7 +105,9 @@ def ack(
     outbox = Outbox.open_existing(directory)
     # SQLite takes no larger number for a row's.
     found = (
-        None if outbox is None or alert_id >= 1 << 63 else outbox.acknowledge(alert_id, "cli", time.time())
+        None
+        if outbox is None or alert_id >= 1 << 63
+        else outbox.acknowledge(alert_id, act_now().by, time.time())
     )
     if found is None:
         raise CallerMistake(

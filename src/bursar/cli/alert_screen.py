@@ -45,6 +45,7 @@ def alert_object(alert: Alert | Notice) -> dict[str, Any]:
         "state": alert.state,
         "deliveries": [delivery_object(each) for each in alert.deliveries],
         "acked_at": None if alert.acked_at_s is None else _utc(alert.acked_at_s),
+        "acked_by": alert.acked_by or None,
         "title": alert.title or None,
         "body": alert.body or None,
     }

@@ -35,8 +35,8 @@ def show_all(
 ) -> None:
     """List what was set, changed and removed, the latest first, by command and over HTTP.
 
-    Who made a change is the id of the key with which it was made, "api" for the operator's token, "cli" for a
-    command, or what of Bursar's own made it.
+    Who made a change is the id of the key with which it was made, "api" for the operator's token, "cli:LOGIN"
+    for a command, or what of Bursar's own made it.
     """
     settings = read_settings(config, data_dir)
     from pathlib import Path

@@ -191,7 +191,7 @@ def _explained(finding: Finding) -> Text:
         text.append(_quoted(example.after), style="cyan")
     told = f"\n  {example.tokens:,} tokens at {example.call}"
     if example.gap_s is not None:
-        told += f", {example.gap_s:,.0f} s after {_other(example.earlier, example.call)}"
+        told += f", {max(example.gap_s, 0.0):,.0f} s after {_other(example.earlier, example.call)}"
     text.append(told, style="dim")
     text.append(f"\n{finding.mend}")
     return text

@@ -70,10 +70,17 @@ def _is_used(directory: Path) -> bool:
 
 
 def act_now() -> "Act":
-    """Return who makes a change by a command, and when."""
+    """Return who makes a change by a command, `cli:LOGIN`, and when."""
+    from getpass import getuser
+
     from bursar.settings.stored import Act
 
-    return Act("cli", time.time())
+    try:
+        login = getuser()
+    except (OSError, KeyError):
+        # A user of a container may have no name.
+        return Act("cli", time.time())
+    return Act(f"cli:{login}", time.time())
 
 
 def read_scope_option(text: str, place: str) -> "ScopePattern":

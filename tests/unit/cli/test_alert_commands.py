@@ -61,6 +61,7 @@ def test_alerts_are_listed_the_newest_first(outbox: Outbox, tmp_path: Path) -> N
         "state": "pending",
         "deliveries": [{"notifier": "bob", "outcome": "pending", "attempts": 0, "error": None}],
         "acked_at": None,
+        "acked_by": None,
         "title": "a title",
         "body": "a body",
     }

@@ -1,6 +1,7 @@
 """`bursar audit`, on a data directory of its own."""
 
 import json
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from typer.testing import CliRunner
 
 from bursar.adapters.admin.sqlite import SqliteAdmin
 from bursar.cli.main import app
+
+BY = f"cli:{getuser()}"
 
 
 def said(tmp_path: Path, *arguments: str) -> str:
@@ -27,9 +30,9 @@ def test_every_change_is_listed_with_who_made_it_the_latest_first(tmp_path: Path
     said(tmp_path, "key", "revoke", key_id)
     rows = listed(tmp_path)
     assert [(row["by"], row["kind"], row["name"], row["what"]) for row in rows] == [
-        ("cli", "key", key_id, "changed"),
-        ("cli", "key", key_id, "changed"),
-        ("cli", "key", key_id, "set"),
+        (BY, "key", key_id, "changed"),
+        (BY, "key", key_id, "changed"),
+        (BY, "key", key_id, "set"),
     ]
     assert [row["fields"] for row in rows[:2]] == [["revoked_at_s"], ["secrets"]]
     assert rows[2]["before"] is None

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ window = "month"
 """
 
 Run = Callable[..., Any]
+
+BY = f"cli:{getuser()}"
 
 
 @pytest.fixture
@@ -224,7 +227,7 @@ def test_a_scope_is_stopped_and_resumed(run: Run, data_dir: Path) -> None:
     run("resume", "agent:desk")
     with pytest.raises(CallerMistake, match="stopped is: nothing"):
         run("resume", "agent:desk")
-    assert [change.by for change in admin.changes()] == ["cli", "cli"]
+    assert [change.by for change in admin.changes()] == [BY, BY]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from bursar.policy.keys.ring import Denial, Grant, KeyRing, read_keys
 from bursar.settings.stored import stored_budgets
 
 Run = Callable[..., Result]
+
+BY = f"cli:{getuser()}"
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def test_a_key_is_shown_once_and_only_its_hash_is_kept(run: Run, tmp_path: Path)
         assert made["key"].encode()[3:30] not in file.read_bytes()
     assert made["key"] not in run("list").stdout + run("list", "--json").stdout
     change, *_ = SqliteAdmin.open(tmp_path).changes()
-    assert (change.kind, change.name, change.by) == (ItemKind.KEY, made["id"], "cli")
+    assert (change.kind, change.name, change.by) == (ItemKind.KEY, made["id"], BY)
 
 
 def test_a_script_takes_the_key_from_standard_output(run: Run) -> None:
