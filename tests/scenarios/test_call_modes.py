@@ -95,10 +95,12 @@ async def test_a_first_call_is_marked_where_more_are_likely_to_come(
     assert (marks_in(scene.upstream.requests[-1].body) > 0) == marked
 
 
-async def test_an_agents_first_lone_questions_are_marked_to_see_whether_they_stay_alone() -> None:
+async def test_the_first_lone_questions_of_all_are_marked_to_see_whether_they_stay_alone() -> None:
     scene = Scene(whole(message()))
-    await ask_alone(scene, 7)
-    assert [marks_in(request.body) > 0 for request in scene.upstream.requests] == [True] * 5 + [False] * 2
+    for number in range(9):
+        body = ask(messages=[{"role": "user", "content": f"{number}. {POLICY}"}])
+        await scene.play(body, {"x-bursar-tenant": f"tenant-{number % 4}"})
+    assert [marks_in(request.body) > 0 for request in scene.upstream.requests] == [True] * 5 + [False] * 4
 
 
 async def test_marks_that_stand_inside_a_block_count_too() -> None:

@@ -26,10 +26,6 @@ from bursar.view.rhythm import Prior, Return
 _LIKELY = Prior(Return(0.8, 0.0), weight=2.0)
 _UNLIKELY = Prior(Return(0.1, 0.0), weight=1.0)
 
-# To be wrong about an agent's first lone questions costs little either way, a write each; but a thread that
-# goes on loses more by what was not written than one-shot calls lose by what was.
-_TRIED_CALLS = 5
-
 # Modes in which techniques are asked, be it only to say what they would have saved.
 ACTING_MODES = frozenset(("optimise", "observe"))
 
@@ -68,8 +64,10 @@ def learn(engine: Engine, call: Call, layout: Layout, rules: CacheRules | None) 
     kind = (call.attribution.tenant, call.attribution.agent, begins, tools, cacheable)
     engine.rhythm.arrive(call.place.thread.thread_id, kind, at_s)
     engine.prefixes.arrive(layout, new_thread=first, at_s=at_s)
-    lone = begins and not tools and engine.rhythm.arrivals(kind) > _TRIED_CALLS
-    return Habit(kind, _UNLIKELY if lone else _LIKELY)
+    is_lone = begins and not tools
+    if is_lone and cacheable and engine.lone_trial.take():
+        is_lone = False
+    return Habit(kind, _UNLIKELY if is_lone else _LIKELY)
 
 
 def see_survival(engine: Engine, call: Call, habit: Habit, layout: Layout) -> None:

@@ -24,13 +24,16 @@ from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
 from bursar.view.loop_watch import LoopWatch
 from bursar.view.prefixes import SharedPrefixes
-from bursar.view.rhythm import Rhythm
+from bursar.view.rhythm import Rhythm, Trial
 from bursar.view.survival import Survival
 from bursar.view.threads import ThreadIndex
 from bursar.wire.memo import PieceMemo
 
 # Calls that arrived so many changes ago and have not been held yet count by the oldest that is known.
 _REPLACED_MAX = 16
+
+# How many lone questions are taken for the first of a conversation before anything is known.
+_TRIED_CALLS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,10 @@ class Engine:
         threads: Threads that are known.
         layouts: Last prompts, laid out, by the start of their thread; and of an agent's account, by scope.
         rhythm: How soon threads go on.
+        lone_trial: The lone questions that are taken for the first of a conversation. To be wrong about them
+            costs little either way, a write each; but a thread that goes on loses more by what was not
+            written than one-shot calls lose by what was. All tenants and agents share the trial: what each
+            would spend on its own adds up.
         prefixes: How often shared prefixes come.
         survival: How often what was sent still stands at the next call.
         beginnings: What long texts begin with, and where they are split.
@@ -126,6 +133,7 @@ class Engine:
         default_factory=lambda: WeighedDict[bytes, Layout](400_000, lambda layout: 1 + len(layout.chain))
     )
     rhythm: Rhythm = field(default_factory=Rhythm)
+    lone_trial: Trial = field(default_factory=lambda: Trial(_TRIED_CALLS))
     prefixes: SharedPrefixes = field(default_factory=SharedPrefixes)
     survival: Survival = field(default_factory=Survival)
     beginnings: Beginnings = field(default_factory=Beginnings)

@@ -70,6 +70,22 @@ class _Open:
     open: bool = True
 
 
+class Trial:
+    """Calls that are given the benefit of the doubt: the first few of all.
+
+    Args:
+        calls_max: How many.
+    """
+
+    def __init__(self, calls_max: int) -> None:
+        self._left = calls_max
+
+    def take(self) -> bool:
+        """Whether a call is one of them."""
+        self._left -= 1
+        return self._left >= 0
+
+
 class Rhythm:
     """Returns by kind, bounded.
 
