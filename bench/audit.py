@@ -137,11 +137,12 @@ async def audit_redis(url: str, data: Path, budgets: Iterable[Budget]) -> tuple[
     return sum(level.held for level in levels), drift
 
 
-def probe_organisation(url: str, limit_nusd: int) -> tuple[int, int] | None:
+def probe_organisation(url: str, who: str, limit_nusd: int) -> tuple[int, int] | None:
     """Return what a gateway says that its organisation has spent, and holds; None if it has room for more.
 
     Args:
         url: The gateway's.
+        who: Who asks: somebody who has not asked before.
         limit_nusd: What one conversation may take: one that has not begun is to fit within that, so that
             the organisation is what stands in its way.
     """
@@ -150,7 +151,7 @@ def probe_organisation(url: str, limit_nusd: int) -> tuple[int, int] | None:
         "max_tokens": limit_nusd * 9 // 10 // _OUTPUT_NUSD,
         "messages": [{"role": "user", "content": "How much is left?"}],
     }
-    headers = _HEADERS | labels_of("probe.probe.probe.probe")
+    headers = _HEADERS | labels_of(".".join([who] * 4))
     request = urllib.request.Request(f"{url}/v1/messages", json.dumps(asked).encode(), headers)  # noqa: S310 - loopback
     try:
         with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - the same

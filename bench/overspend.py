@@ -43,6 +43,7 @@ from bursar.settings import load
 from bursar.settings.budgets import budgets_of
 
 _SHARING = 4
+_PROBES_MAX = 1_000
 _REST_S = 60.0
 
 # Leases of 120 s end after 6, and what was left behind is looked for every 0.75 s.
@@ -232,11 +233,13 @@ async def _rest(stage: _Stage) -> tuple[int, int]:
 def _audit_memory(stage: _Stage) -> tuple[int, int]:
     """Ask a gateway by way of a refusal, since nobody else can look into its memory."""
     limit_nusd = limits_nusd(stage.case.behaviour)["conversation"]
-    told = probe_organisation(stage.fleet.pick(), limit_nusd)
-    if told is None:
-        raise RuntimeError("the organisation's limit was not reached: there is nothing to see")
-    spent_nusd, held_nusd = told
-    return held_nusd, abs(spent_nusd - ledger_nusd(stage.data))
+    # What many callers held at once may have left some room, which further ones use up.
+    for number in range(_PROBES_MAX):
+        told = probe_organisation(stage.fleet.pick(), f"probe-{number}", limit_nusd)
+        if told is not None:
+            spent_nusd, held_nusd = told
+            return held_nusd, abs(spent_nusd - ledger_nusd(stage.data))
+    raise RuntimeError("the organisation's limit was not reached: there is nothing to see")
 
 
 def _row(case: Case, result: Result) -> str:
