@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from bursar.cli.progress import progress_bar
 from bursar.cli.tables import places_for, usd
 from bursar.domain.money import usd_text
 from bursar.drivers.batch.state import BatchState
@@ -19,18 +20,8 @@ _ERRORS_SHOWN = 5
 @contextmanager
 def batch_progress(total: int) -> Generator[Watch]:
     """Show on a terminal how many items are answered, and what that has cost and saved so far."""
-    screen = Console(stderr=True, highlight=False)
-    with Progress(
-        TextColumn("Answering"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ) as shown:
-        task = shown.add_task("", total=total)
+    columns = MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
+    with progress_bar("Answering", total, *columns) as (shown, task):
 
         def watch(state: BatchState) -> None:
             done = len(state.work.answers) + len(state.work.failed)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 from rich.console import Console, Group
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from bursar.cli.progress import progress_bar
 from bursar.cli.replay import read_tools
 from bursar.cli.tables import bar, component_table, console, percent, places_for, row_table, usd
 from bursar.domain.money import usd_text
@@ -85,21 +86,12 @@ def _folder(data_dir: Path | None, *, keep: bool) -> Generator[Path]:
 
 @contextmanager
 def _progress(conversations: "Sequence[Sequence[Script]]") -> Generator[Callable[[], None]]:
-    screen = Console(stderr=True, highlight=False)
-    with Progress(
-        TextColumn("Agents at work"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("calls"),
-        TimeElapsedColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ) as progress:
-        task = progress.add_task("", total=sum(s.calls for threads in conversations for s in threads))
+    total = sum(script.calls for threads in conversations for script in threads)
+    columns = MofNCompleteColumn(), TextColumn("calls"), TimeElapsedColumn()
+    with progress_bar("Agents at work", total, *columns) as (shown, task):
 
         def played() -> None:
-            progress.advance(task)
+            shown.advance(task)
 
         yield played
 

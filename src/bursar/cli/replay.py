@@ -9,8 +9,9 @@ from typing import Annotated, Any, cast
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TaskProgressColumn, TimeRemainingColumn
 
+from bursar.cli.progress import progress_bar
 from bursar.cli.replay_screen import Outcome, show, warn
 from bursar.cli.report import read_keys
 from bursar.cli.tables import console
@@ -150,18 +151,8 @@ def _is_tool(tool: Any) -> bool:
 @contextmanager
 def progress(files: Sequence[str], doing: str) -> Generator[tuple[Console, Callable[[int], None]]]:
     """Show on a terminal how far the files have been read."""
-    screen = Console(stderr=True, highlight=False)
     total = sum(path.stat().st_size for file in files if (path := Path(file)).is_file())
-    with Progress(
-        TextColumn(doing),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ) as shown:
-        task = shown.add_task("", total=total or None)
+    with progress_bar(doing, total or None, TaskProgressColumn(), TimeRemainingColumn()) as (shown, task):
 
         def advance(count: int) -> None:
             shown.advance(task, count)

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import TaskProgressColumn, TimeRemainingColumn
 
 from bursar.adapters.routing.fitting import Learner
 from bursar.adapters.routing.model_files import save_route_model
 from bursar.adapters.routing.outcomes import Outcomes, Wanted, read_outcomes
 from bursar.adapters.routing.validation import Validation
 from bursar.cli.examples import examples
+from bursar.cli.progress import progress_bar
 from bursar.cli.route_plot import draw
 from bursar.cli.route_screen import Evaluation, Training, show_evaluation, show_training
 from bursar.cli.tables import console
@@ -178,17 +178,7 @@ def _stakes(stated: Sequence[str], outcomes: Outcomes, *, both_paid: bool) -> St
 @contextmanager
 def _progress(doing: str, steps: int) -> Generator[Callable[[], None]]:
     """Show on a terminal how many of the models have been fitted."""
-    screen = Console(stderr=True, highlight=False)
-    with Progress(
-        TextColumn(doing),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ) as shown:
-        task = shown.add_task("", total=steps)
+    with progress_bar(doing, steps, TaskProgressColumn(), TimeRemainingColumn()) as (shown, task):
         yield lambda: shown.advance(task)
 
 
