@@ -24,6 +24,17 @@ _DAY_S = 86_400
 _FORMS_MAX = 8192
 
 
+class _Part(msgspec.Struct, frozen=True, gc=False):
+    """What calls ask of one scope; fields as in `Form`."""
+
+    demands: tuple[Demand, ...]
+    budgets: tuple[Budget | None, ...]
+    throttles: tuple[Throttle, ...]
+    throttling: tuple[Budget, ...]
+    from_s: float
+    until_s: float
+
+
 class BudgetBook:
     """Budgets, by scope. What it costs to ask does not grow with their number. Not thread-safe.
 
@@ -40,7 +51,7 @@ class BudgetBook:
         # Without these, windows would be worked out at every call. Forms are put together from parts, each of
         # one scope.
         self._forms = BoundedDict[tuple[str, ...], Form](_FORMS_MAX)
-        self._parts = BoundedDict[Scope, Form](_FORMS_MAX)
+        self._parts = BoundedDict[Scope, _Part](_FORMS_MAX)
         self._windows = Windows()
 
     def of(self, scope: Scope) -> tuple[Budget, ...]:
@@ -130,7 +141,7 @@ class BudgetBook:
             self._forms.keep(whose, form)
         return form
 
-    def _part(self, scope: Scope, at_s: float) -> Form:
+    def _part(self, scope: Scope, at_s: float) -> _Part:
         """Return what calls ask of one scope. Whoever falls under it shares it, so that it stays at hand."""
         part = self._parts.get(scope)
         if part is None or not part.from_s <= at_s < part.until_s:
@@ -138,7 +149,7 @@ class BudgetBook:
             self._parts.keep(scope, part)
         return part
 
-    def _filled(self, scope: Scope, at_s: float) -> Form:
+    def _filled(self, scope: Scope, at_s: float) -> _Part:
         asks: dict[Counter, tuple[Demand, Budget | None]] = {}
         throttles: list[Throttle] = []
         throttling: list[Budget] = []
@@ -156,19 +167,11 @@ class BudgetBook:
             counted += [self._counter(name, Unit.NUSD, period, at_s) for period in _COUNTED_PERIODS]
         for counter in counted:
             asks.setdefault(counter, (Demand(counter), None))
-        demands = tuple(demand for demand, _ in asks.values())
-        budgets = tuple(budget for _, budget in asks.values())
-        units = number_units(asks)
-        return Form(
-            conversation="",
-            demands=demands,
-            units=units,
-            unasked=tuple(_unasked(counter) for counter in asks),
-            limited=tuple(_limited(demands, units)),
-            budgets=budgets,
+        return _Part(
+            demands=tuple(demand for demand, _ in asks.values()),
+            budgets=tuple(budget for _, budget in asks.values()),
             throttles=tuple(throttles),
             throttling=tuple(throttling),
-            has_ladders=any(budget is not None and budget.ladder for budget in budgets),
             from_s=max((counter.start_s for counter in asks), default=0),
             until_s=min((counter.end_s for counter in asks if counter.end_s is not None), default=math.inf),
         )
@@ -201,20 +204,21 @@ def _limited(demands: Iterable[Demand], units: Iterable[int]) -> Iterator[tuple[
             yield number, unit, limit
 
 
-def _joined(parts: Sequence[Form], conversation: str) -> Form:
+def _joined(parts: Sequence[_Part], conversation: str) -> Form:
     """Return what calls ask of several scopes."""
     demands = tuple([demand for part in parts for demand in part.demands])
-    units = tuple([unit for part in parts for unit in part.units])
+    budgets = tuple([budget for part in parts for budget in part.budgets])
+    units = number_units(demand.counter for demand in demands)
     return Form(
         conversation=conversation,
         demands=demands,
         units=units,
-        unasked=tuple([amount for part in parts for amount in part.unasked]),
+        unasked=tuple([_unasked(demand.counter) for demand in demands]),
         limited=tuple(_limited(demands, units)),
-        budgets=tuple([budget for part in parts for budget in part.budgets]),
+        budgets=budgets,
         throttles=tuple([throttle for part in parts for throttle in part.throttles]),
         throttling=tuple([budget for part in parts for budget in part.throttling]),
-        has_ladders=any(part.has_ladders for part in parts),
+        has_ladders=any(budget is not None and budget.ladder for budget in budgets),
         from_s=max((part.from_s for part in parts), default=0),
         until_s=min((part.until_s for part in parts), default=math.inf),
     )

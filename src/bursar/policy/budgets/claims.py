@@ -27,7 +27,10 @@ class Amounts(msgspec.Struct, frozen=True, gc=False):
         return self.tokens if unit is Unit.TOKENS else 1
 
 
-_ORDER = {Unit.NUSD: 0, Unit.TOKENS: 1, Unit.TURNS: 2, Unit.REQUESTS: 3, Unit.OPEN_CALLS: 4}
+MONEY, TOKENS = 0, 1
+"""The numbers of two units; see `number_units`."""
+
+_ORDER = {Unit.NUSD: MONEY, Unit.TOKENS: TOKENS, Unit.TURNS: 2, Unit.REQUESTS: 3, Unit.OPEN_CALLS: 4}
 
 
 class Form(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +65,7 @@ class Form(msgspec.Struct, frozen=True, gc=False):
 
 
 def number_units(counters: Iterable[Counter]) -> tuple[int, ...]:
-    """Return the numbers of counters' units: 0 for money, 1 for tokens, 2 for turns, and so on."""
+    """Return the numbers of counters' units: `MONEY`, `TOKENS`, and those of what one call is one of."""
     return tuple([_ORDER[counter.unit] for counter in counters])
 
 
@@ -122,14 +125,16 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     @property
     def held_nusd(self) -> int:
         """The money that is held, the same in all its counters; 0 where no counter is asked for any."""
-        units = self.form.units
-        return self.reservation.amounts[units.index(0)] if 0 in units else 0
+        return self._held(MONEY)
 
     @property
     def held_tokens(self) -> int:
         """The tokens that are held, likewise."""
+        return self._held(TOKENS)
+
+    def _held(self, unit: int) -> int:
         units = self.form.units
-        return self.reservation.amounts[units.index(1)] if 1 in units else 0
+        return self.reservation.amounts[units.index(unit)] if unit in units else 0
 
     def taken(self, amounts: Amounts, *, answered: bool) -> tuple[int, ...]:
         """Return what a call took of each demand's counter, in order, for settling it.

@@ -6,7 +6,7 @@ import msgspec
 
 from bursar.domain.budgets import ActionKind, Budget, Step
 from bursar.domain.reservations import Level
-from bursar.policy.budgets.claims import Claim
+from bursar.policy.budgets.claims import MONEY, TOKENS, Claim
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -81,8 +81,8 @@ def room_left(claim: Claim, levels: Sequence[Level]) -> Room:
     for number, unit, limit in claim.form.limited:
         level = levels[number]
         left = limit - level.settled - level.held
-        if unit == 0:
+        if unit == MONEY:
             nusd = left if nusd is None or left < nusd else nusd
-        elif unit == 1:
+        elif unit == TOKENS:
             tokens = left if tokens is None or left < tokens else tokens
     return Room(nusd, tokens)
