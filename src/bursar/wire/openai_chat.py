@@ -109,7 +109,7 @@ class OpenAIChat:
     def with_fields(self, request: Request, fields: Mapping[str, bytes]) -> Request:
         """Return a request with other top-level fields; see `Dialect.with_fields`."""
         fields = {**request.fields, **fields}
-        return msgspec.structs.replace(request, fields=fields, max_tokens=_read_head(fields).max_tokens)
+        return msgspec.structs.replace(request, fields=fields, max_tokens=_read_limit(fields))
 
     def write(self, request: Request, edits: Edits) -> bytes:
         """Return the body with edits applied; see `Dialect.write`."""
@@ -184,13 +184,11 @@ def _read_head(fields: Mapping[str, bytes]) -> _Head:
     if not model:
         raise BadRequest("the name of a model is required", place="model")
     # Most requests state few of the others; looking is cheaper than asking a reader.
-    limit = raw.optional_count(fields, "max_completion_tokens") if "max_completion_tokens" in fields else None
-    older_limit = raw.optional_count(fields, "max_tokens") if "max_tokens" in fields else None
     options = raw.optional_object(fields, "stream_options") if "stream_options" in fields else None
     return _Head(
         model=model,
         stream="stream" in fields and raw.optional_flag(fields, "stream"),
-        max_tokens=older_limit if limit is None else limit,
+        max_tokens=_read_limit(fields),
         user=_read_user(fields),
         terms=_read_terms(fields) if "service_tier" in fields else Terms(),
         wants_usage=bool(options) and raw.optional_flag(options, "include_usage", "stream_options"),
@@ -203,6 +201,13 @@ def _front(pieces: Sequence[Piece]) -> int:
     while front < len(pieces) and pieces[front].role is Role.SYSTEM:
         front += 1
     return front
+
+
+def _read_limit(fields: Mapping[str, bytes]) -> int | None:
+    """Return the output limit; `max_tokens` is the older name."""
+    limit = raw.optional_count(fields, "max_completion_tokens")
+    older_limit = raw.optional_count(fields, "max_tokens")
+    return older_limit if limit is None else limit
 
 
 def _read_user(fields: Mapping[str, bytes]) -> str:
