@@ -1,5 +1,5 @@
 # One set of recipes for people and for CI. Each recipe does the set-up that it needs.
-.PHONY: setup redis demo test check fmt bench lock clean
+.PHONY: setup redis demo test hunt check fmt bench lock clean
 # Debian's own build of Python is optimised by profile. Beside a plain build, which version managers make
 # unless told otherwise, it takes 15 % less processor time per call.
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) python3)
@@ -28,6 +28,9 @@ test: setup redis  ## Everything that proves the project: style, types, layers, 
 	$(MAKE) check
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --skip-covered --show-missing --format=total
+
+hunt: setup redis  ## The laws on examples that nobody has tried yet; `make test` draws the same at every run.
+	$(BIN)/python -m pytest --hypothesis-profile=hunt tests/properties tests/contracts
 
 check: setup  ## Style, types and layers, without the tests.
 	$(BIN)/ruff format --check .

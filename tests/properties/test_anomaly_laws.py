@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -74,10 +74,15 @@ def calls_of(made: Iterable[Burst], at_s: float) -> list[Timed]:
     return calls
 
 
-def run(watch: AnomalyWatch, calls: Sequence[Timed], *, every_s: float = 5.0, until_s: float) -> list[Told]:
-    """Let calls come in the order of time, and judge every few seconds. Returns what is told, and when."""
+def run(
+    watch: AnomalyWatch, calls: Sequence[Timed], *, since_s: float, every_s: float = 5.0, until_s: float
+) -> list[Told]:
+    """Let calls come in the order of time, and judge every few seconds. Returns what is told, and when.
+
+    Judging begins at `since_s` whoever calls first: a watch is asked as time goes by, not as calls come.
+    """
     told: list[Told] = []
-    judge_s = START_S + (calls[0][0] - START_S) // every_s * every_s if calls else until_s
+    judge_s = since_s
     for at_s, call in sorted(calls, key=lambda timed: timed[0]):
         while judge_s + every_s <= at_s:
             judge_s += every_s
@@ -100,7 +105,7 @@ def _learned(usd_per_hour_min_nusd: int = 0) -> AnomalyWatch:
             1, 20.0, round(200_000_000 * size), round(1_000 * size), 900, f"c{number // 60}-{number % 6}", "m"
         )
         calls += calls_of([burst], START_S + 20.0 * number)
-    assert run(watch, calls, every_s=60.0, until_s=LEARNED_S) == []
+    assert run(watch, calls, since_s=START_S, every_s=60.0, until_s=LEARNED_S) == []
     return watch
 
 
@@ -113,7 +118,7 @@ def learned(usd_per_hour_min_nusd: int = 0) -> AnomalyWatch:
 
 def found_after(made: Sequence[Burst], watch: AnomalyWatch | None = None) -> list[Told]:
     calls = calls_of(made, LEARNED_S)
-    return run(watch or learned(), calls, until_s=calls[-1][0] + 60.0)
+    return run(watch or learned(), calls, since_s=LEARNED_S, until_s=calls[-1][0] + 60.0)
 
 
 @given(bursts(gap_s_max=600.0), st.sampled_from(SENSITIVITIES))
@@ -123,7 +128,7 @@ def test_nothing_is_found_on_an_agents_first_day_whatever_it_does(
 ) -> None:
     calls = [timed for timed in calls_of(made, START_S) if timed[0] < START_S + DAY_S]
     watch = AnomalyWatch(AnomalyOptions(sensitivity, 0))
-    assert run(watch, calls, every_s=30.0, until_s=START_S + DAY_S) == []
+    assert run(watch, calls, since_s=START_S, every_s=30.0, until_s=START_S + DAY_S) == []
 
 
 @given(bursts())
@@ -137,16 +142,22 @@ def test_whatever_comes_after_there_is_no_flood(made: list[Burst]) -> None:
 
 
 @given(bursts(), bursts("other"), bursts("third"))
+@example(
+    [Burst(1, 36.0, 0, 0, 0, "", "m"), Burst(1, 1.0, 0, 0, 0, "", "m"), Burst(23, 1.0, 0, 0, 0, "", "m")],
+    [Burst(1, 1.0, 0, 0, 0, "", "m", "other")],
+    [Burst(1, 1.0, 0, 0, 0, "", "m", "third")],
+)
 @settings(max_examples=20)
 def test_what_is_found_of_a_tenant_hangs_on_its_own_calls_alone_and_on_nothing_else(
     made: list[Burst], others: list[Burst], third: list[Burst]
 ) -> None:
     calls = calls_of(made, LEARNED_S)
     until_s = calls[-1][0] + 60.0
-    alone = run(learned(), calls, until_s=until_s)
+    alone = run(learned(), calls, since_s=LEARNED_S, until_s=until_s)
     among = [*calls_of(others, LEARNED_S), *calls, *calls_of(third, LEARNED_S)]
     among.sort(key=lambda timed: timed[0])
-    told = run(learned(), [timed for timed in among if timed[0] <= until_s], until_s=until_s)
+    among = [timed for timed in among if timed[0] <= until_s]
+    told = run(learned(), among, since_s=LEARNED_S, until_s=until_s)
     # Of the others nothing is known yet, and so nothing is told.
     assert told == alone
 
