@@ -123,7 +123,7 @@ def test_whatever_is_sent_is_accepted_and_its_shares_add_up(
     for entry in entries:
         check_sums(entry)
         assert entry.basis is CostBasis.MEASURED
-        # Who calls a tool with the same arguments again and again is warned; that changes nothing of what is sent.
+        # A tool called again and again with the same arguments is warned of; what is sent stays the same.
         assert set(entry.faults) <= {"loop"}
 
 
