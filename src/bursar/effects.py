@@ -78,12 +78,14 @@ class Send(msgspec.Struct, frozen=True):
         begun: Called once with the time when a response of status 200 begins: from then on the
             provider's cache entries can be read.
         client_headers: Bursar's own headers for the client, where the answer streams.
+        holds_back: Whether the client's stream begins only with the first bytes that the meter passes on.
     """
 
     request: UpstreamRequest
     meter: StreamMeter | None
     begun: Callable[[float], None]
     client_headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    holds_back: bool = False
 
 
 class Times(msgspec.Struct, frozen=True):

@@ -40,10 +40,10 @@ class Technique(StrEnum):
 
 ACTING_ORDER = (
     Technique.RESPONSE_CACHE,
+    Technique.ROUTING,
     Technique.OUTPUT,
     Technique.TOOL_RESULTS,
     Technique.HISTORY,
-    Technique.ROUTING,
     Technique.PREFIX_CACHE,
     Technique.BATCH,
 )

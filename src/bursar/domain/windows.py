@@ -6,6 +6,9 @@ import msgspec
 
 from bursar.domain.model_ids import ModelTable
 
+# What servers of open models speak, too.
+_OPENAI = "openai.chat"
+
 
 class Window(msgspec.Struct, frozen=True, gc=False):
     """What one API says about the length of one model's prompts and answers, and how they may be limited.
@@ -46,6 +49,10 @@ class WindowBook:
         """Return a model's window, or None where it is unknown."""
         table = self._tables.get(dialect)
         return table.find(model) if table is not None else None
+
+    def dialect_of(self, model: str) -> str:
+        """Return the API that serves a model; a model that nobody knows speaks as OpenAI's do."""
+        return next((name for name, table in self._tables.items() if table.find(model)), _OPENAI)
 
     def may_serve(self, dialect: str, model: str) -> bool:
         """Whether an API may have a model: it is known to, or no other API is (an operator's own model)."""

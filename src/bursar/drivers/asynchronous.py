@@ -289,6 +289,8 @@ class CallDriver:
                 return self._broken(sent_at_s)
 
     async def _attempt(self, effect: Send, sent_at_s: float) -> Sent:
+        # Of an earlier attempt whose stream was held back, and which another one takes the place of.
+        self._drop()
         try:
             response = await self._world.upstream.send(effect.request)
         except UpstreamFailed as failure:
@@ -298,10 +300,12 @@ class CallDriver:
             effect.begun(self._world.clock.now())
         try:
             if effect.meter is not None and _is_stream(response):
-                await self._client.start(200, {**for_client(response.headers), **effect.client_headers})
-                self.streaming = True
+                if not effect.holds_back:
+                    await self._start(effect, response)
                 async for chunk in response.chunks():
                     if data := effect.meter.feed(chunk):
+                        if not self.streaming:
+                            await self._start(effect, response)
                         await self._client.write(data)
                     if effect.meter.ended:
                         return Ended(self._times(sent_at_s))
@@ -316,6 +320,10 @@ class CallDriver:
                 return Whole(response.status, response.headers, b"", self._times(sent_at_s))
         self._drop()
         return Cut(self.streaming, self._times(sent_at_s))
+
+    async def _start(self, effect: Send, response: UpstreamResponse) -> None:
+        await self._client.start(200, {**for_client(response.headers), **effect.client_headers})
+        self.streaming = True
 
     def _broken(self, sent_at_s: float) -> Sent:
         """Give up an attempt that a fault of our own ended."""

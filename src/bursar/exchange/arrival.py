@@ -90,6 +90,22 @@ def asks_mode(headers: Mapping[str, str]) -> bool:
     return f"{PREFIX}mode" in headers
 
 
+def says_complex(headers: Mapping[str, str]) -> bool:
+    """Whether a call says that it is harder than its task.
+
+    Raises:
+        BadRequest: Its header says something else.
+    """
+    value = headers.get(f"{PREFIX}complexity")
+    if value is None:
+        return False
+    if value != "high":
+        raise BadRequest(
+            f'{value[:40]!r} is unknown; say "high", or leave it out', place=f"{PREFIX}complexity"
+        )
+    return True
+
+
 def is_held_out(attribution: Attribution, per_mille: int) -> bool:
     """Whether a conversation is one of those that are left as they came: always, or never.
 

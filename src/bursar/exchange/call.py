@@ -10,6 +10,20 @@ from bursar.view.threads import ThreadCall
 from bursar.wire.dialect import Dialect, Request
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a call would have been without routing.
+
+    Attributes:
+        request: The request, for the model that it would have gone to.
+        price: That model's price; None where none is known.
+        name: Names its prompt among the call's versions.
+    """
+
+    request: Request
+    price: Price | None
+    name: bytes
+
+
 class Call(msgspec.Struct, frozen=True, gc=False):
     """One call: what was asked, by whom, and how it is to be treated.
 
@@ -23,6 +37,10 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         policy: What is set for its agent.
         price: The model's price; None where none is known.
         place: Its position in its thread.
+        body: Its body as it would go out without any technique.
+        alias: The tier that it asks for in place of a model: empty for any; None where it names a model.
+        is_complex: Whether its client says that it is harder than its task.
+        asked: What it would have been without routing, where it goes to another model.
     """
 
     arrival: Arrival
@@ -33,3 +51,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     policy: AgentPolicy
     price: Price | None
     place: ThreadCall
+    body: bytes
+    alias: str | None = None
+    is_complex: bool = False
+    asked: Asked | None = None

@@ -13,7 +13,7 @@ from bursar.domain.prompt import ContentClass
 from bursar.domain.tokens import PER_MILLE
 from bursar.domain.usage import Usage
 from bursar.errors import UnpricedClass
-from bursar.exchange.bills import Bill, unknown_cost, usage_under
+from bursar.exchange.bills import Bill, cost_under, unknown_cost, usage_under
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
 from bursar.exchange.planning import Plan, Stage
@@ -84,16 +84,18 @@ def bill_reported(call: Call, plan: Plan, usage: Usage, terms: Terms) -> Bill:
         otherwise = _Otherwise(call.price, plan, usage, terms, cost_nusd)
         stages, stages_nusd = plan.stages, otherwise.stages()
         would_save: dict[Technique, int] = {}
-        baseline_nusd: int | None = stages_nusd[0]
-        if plan.planned is not None:
+        if plan.planned is not None and stages_nusd is not None:
             planned_nusd = otherwise.planned(*plan.planned)
             would_save = _shares(stages, [cost_nusd, *stages_nusd[1:], planned_nusd])
             # Nothing acted on this call; what earlier calls left in the cache may have saved all the same.
             stages, stages_nusd = stages[-1:], stages_nusd[:1]
-        shares = _shares(stages, [*stages_nusd, cost_nusd])
-        if not plan.is_comparable:
-            # As it came, the provider would have refused it: there is nothing to compare with.
-            baseline_nusd, shares = None, {}
+        baseline_nusd: int | None = None
+        shares: dict[Technique, int] = {}
+        if plan.is_comparable and stages_nusd is not None:
+            # Otherwise, as it came, the provider would have refused it, or nobody knows what it would have
+            # cost: there is nothing to compare with.
+            baseline_nusd = stages_nusd[0]
+            shares = _shares(stages, [*stages_nusd, cost_nusd])
         return Bill(
             usage=usage,
             terms=terms,
@@ -132,8 +134,8 @@ class _Otherwise(msgspec.Struct, frozen=True, gc=False):
     terms: Terms
     cost_nusd: int
 
-    def stages(self) -> list[int]:
-        """Return what each stage of the plan would have cost, in nusd."""
+    def stages(self) -> list[int] | None:
+        """Return what each stage would have cost, in nusd; None where another model has no rate for it."""
         stages = self.plan.stages
         # The stage with the prompt that went out: in observe mode the first, else the last.
         anchor = next(stage for stage in reversed(stages) if stage.layout is self.plan.layout)
@@ -141,12 +143,38 @@ class _Otherwise(msgspec.Struct, frozen=True, gc=False):
         if len(stages) == 1:
             return [anchor_nusd]
         beyond_nusd = anchor_nusd - self._expected(anchor.layout, anchor.outcome)
-        return [
-            anchor_nusd
-            if stage is anchor
-            else max(0, self._expected(stage.layout, stage.outcome) + beyond_nusd)
-            for stage in stages
-        ]
+        costs_nusd: list[int] = []
+        for stage in stages:
+            if stage is anchor:
+                costs_nusd.append(anchor_nusd)
+            elif stage.elsewhere is None:
+                costs_nusd.append(max(0, self._expected(stage.layout, stage.outcome) + beyond_nusd))
+            else:
+                cost_nusd = self._elsewhere(stage, stage.elsewhere.price)
+                if cost_nusd is None:
+                    return None
+                costs_nusd.append(cost_nusd)
+        return costs_nusd
+
+    def _elsewhere(self, stage: Stage, price: Price) -> int | None:
+        """Price what the cache model expects of another model; its answer is taken to be the same text.
+
+        None where a class has no rate there.
+        """
+        here, there = self.plan.layout, stage.layout
+        own, other = (each.ratios.per_mille[ContentClass.ASSISTANT] for each in (here, there))
+        usage = msgspec.structs.replace(
+            self.usage,
+            output=divide_half_even(self.usage.output * other, own),
+            reasoning=divide_half_even(self.usage.reasoning * other, own),
+        )
+        prompt_tokens = usage.prompt_tokens
+        if here.total_tokens:
+            prompt_tokens = divide_half_even(prompt_tokens * there.total_tokens, here.total_tokens)
+        try:
+            return cost_under(stage.outcome, prompt_tokens, usage, price, self.terms)
+        except UnpricedClass:
+            return None
 
     def planned(self, layout: Layout, outcome: CacheOutcome) -> int:
         """Return what the call would have cost, had the plan gone out."""

@@ -20,11 +20,14 @@ from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.dearest import DearestTokens
 from bursar.policy.budgets.standing import Room
 from bursar.policy.budgets.worst_case import Caution, Maxima
+from bursar.policy.routing.model import RouteModel
+from bursar.policy.routing.tiers import TierBook
 from bursar.view.beginnings import Beginnings
 from bursar.view.lengths import ThreadLengths
 from bursar.view.loop_watch import LoopWatch
 from bursar.view.prefixes import SharedPrefixes
 from bursar.view.rhythm import Rhythm, Trial
+from bursar.view.routes import Gains, Seats
 from bursar.view.survival import Survival
 from bursar.view.threads import ThreadIndex
 from bursar.wire.memo import PieceMemo
@@ -66,6 +69,7 @@ class EngineOptions:
         caution: How the most that a call can take is worked out.
         admit_unheld: Whether calls are made while the budget store fails.
         upstreams: How calls are made, by name of the provider section.
+        tiers: Which models may stand for each other.
     """
 
     upstreams: Mapping[str, UpstreamPolicy]
@@ -76,6 +80,20 @@ class EngineOptions:
     policies: PolicyBook = field(default_factory=PolicyBook)
     caution: Caution = field(default_factory=Caution)
     admit_unheld: bool = False
+    tiers: TierBook = field(default_factory=TierBook)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned about which calls need a stronger model.
+
+    Attributes:
+        model: The model that judges them.
+        threshold: From which score on they do.
+    """
+
+    model: RouteModel
+    threshold: float
 
 
 @dataclass(slots=True)
@@ -115,6 +133,10 @@ class Engine:
         stops: and what was stopped.
         replaced: Budgets that were in force before, by the time until which they were, the oldest first.
         rooms: What was last seen to be left of the limits that calls fall under, by whom they are for.
+        learned: What was learned about which calls need a stronger model; None for nothing.
+        seats: Where threads' calls went, of those that are routed.
+        gains: What routing has come to.
+        routed_lengths: How long threads become, of agents whose calls are routed.
     """
 
     options: EngineOptions
@@ -151,6 +173,10 @@ class Engine:
     stops: frozenset[ScopePattern] = frozenset()
     replaced: tuple[tuple[float, BudgetBook], ...] = ()
     rooms: BoundedDict[Hashable, Room] = field(default_factory=lambda: BoundedDict[Hashable, Room](50_000))
+    learned: Learned | None = None
+    seats: Seats = field(default_factory=Seats)
+    gains: Gains = field(default_factory=Gains)
+    routed_lengths: ThreadLengths = field(default_factory=ThreadLengths)
 
     def budgets_at(self, at_s: float) -> BudgetBook:
         """Return the budgets that count for a call by when it arrived.

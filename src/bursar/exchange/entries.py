@@ -1,6 +1,6 @@
 """The ledger entry of a call that has ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -27,16 +27,16 @@ from bursar.wire.dialect import Answer
 _CLIENT_LEFT = 499
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """All that is known of a call when it has ended.
+class Tried(msgspec.Struct, frozen=True, gc=False):
+    """One way in which a call was made: to one model, its retries included.
 
     Attributes:
-        call: The call.
+        call: The call, as it went there.
         plan: Its plan.
         sending: How sending it went.
         answer: What its last attempt answered.
         bill: What that cost. The attempts before it cost nothing.
-        total: What the call cost, with what Bursar asked for on its own account.
+        is_settled: Whether that could be worked out; where not, what came back is passed on unread.
     """
 
     call: Call
@@ -44,20 +44,79 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     sending: Sending
     answer: Answer | None
     bill: Bill
+    is_settled: bool = True
+
+    @property
+    def has_left(self) -> bool:
+        """Whether its client left on the way."""
+        return self.sending.client_left or isinstance(self.sending.last, Aborted)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it brought a whole answer."""
+        last = self.sending.last
+        return (
+            self.answer is not None
+            and self.answer.complete
+            and not (isinstance(last, Whole) and last.status != 200)
+        )
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """All that is known of a call when it has ended.
+
+    Attributes:
+        tried: The way whose answer the client gets.
+        total: What the call cost, with what Bursar asked for on its own account.
+        others: The other ways that were tried, before it or after.
+    """
+
+    tried: Tried
     total: Bill
+    others: tuple[Tried, ...] = ()
+
+    @property
+    def call(self) -> Call:
+        """The call, as it went where the client's answer comes from."""
+        return self.tried.call
+
+    @property
+    def sending(self) -> Sending:
+        """How sending it went."""
+        return self.tried.sending
+
+    @property
+    def answer(self) -> Answer | None:
+        """What its last attempt answered."""
+        return self.tried.answer
+
+    @property
+    def ways(self) -> tuple[Tried, ...]:
+        """All ways that were tried, in order."""
+        if not self.others:
+            return (self.tried,)
+        return tuple(sorted((self.tried, *self.others), key=_ended_at_s))
 
 
-def settle(call: Call, plan: Plan, sending: Sending, answer: Answer | None, bill: Bill) -> Outcome:
+def _ended_at_s(tried: Tried) -> float:
+    return tried.sending.last.times.ended_at_s
+
+
+def settle(tried: Tried, others: tuple[Tried, ...] = ()) -> Outcome:
     """Put together what is known of a call.
 
+    What the other ways cost comes off what routing saves: without it, the call would have had one.
+
     Args:
-        call: The call.
-        plan: Its plan.
-        sending: How sending it went.
-        answer: What its last attempt answered.
-        bill: What that cost.
+        tried: The way whose answer the client gets.
+        others: The other ways that were tried.
     """
-    return Outcome(call, plan, sending, answer, bill, add_summary(bill, plan.summary))
+    total = add_summary(tried.bill, tried.plan.summary)
+    for other in others:
+        if other.bill.cost_nusd != 0:
+            total = with_own_attempt(total, other.bill, Technique.ROUTING)
+        total = add_summary(total, other.plan.summary)
+    return Outcome(tried, total, others)
 
 
 def add_summary(bill: Bill, summary: Summarised | None) -> Bill:
@@ -67,10 +126,8 @@ def add_summary(bill: Bill, summary: Summarised | None) -> Bill:
 
 def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
     """Write a call's ledger entry."""
-    call, total, sending = outcome.call, outcome.total, outcome.sending
-    arrival, last, summary = call.arrival, sending.last, outcome.plan.summary
-    first = summary.sent if summary is not None else sending.failed[0] if sending.failed else last
-    last_status = _status(last, outcome.answer)
+    call, total, sending, ways = outcome.call, outcome.total, outcome.sending, outcome.ways
+    arrival, last = call.arrival, sending.last
     return Entry(
         operation_id=arrival.operation_id,
         at_s=arrival.at_s,
@@ -79,13 +136,13 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         model=call.request.model,
         mode=call.mode,
         stream=call.request.stream,
-        status=Status.ABORTED if sending.client_left else last_status,
+        status=Status.ABORTED if sending.client_left else _status(last, outcome.answer),
         http_status=client_status(outcome),
-        latency_ms=_milliseconds(last.times.ended_at_s - arrival.at_s),
-        overhead_us=_microseconds(first.times.sent_at_s - arrival.at_s),
+        latency_ms=_milliseconds(_ended_at_s(ways[-1]) - arrival.at_s),
+        overhead_us=_microseconds(_first_sent(ways[0]).times.sent_at_s - arrival.at_s),
         thread=call.place.thread.thread_id,
         turn=call.place.turn,
-        attempts=_attempts(outcome, last_status),
+        attempts=_attempts(ways),
         usage=total.usage,
         components=_components(outcome, routing=call.attribution.task in routing_tasks),
         cost_nusd=total.cost_nusd,
@@ -93,9 +150,16 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         baseline_nusd=total.baseline_nusd,
         shares=total.shares,
         basis=total.basis,
-        faults=outcome.plan.faults,
+        faults=outcome.tried.plan.faults,
         would_save=total.would_save,
     )
+
+
+def _first_sent(tried: Tried) -> Sent:
+    summary, sending = tried.plan.summary, tried.sending
+    if summary is not None:
+        return summary.sent
+    return sending.failed[0] if sending.failed else sending.last
 
 
 def write_unsent(call: Call, status: Status, http_status: int, ended_at_s: float) -> Entry:
@@ -144,9 +208,9 @@ def with_summary(entry: Entry, call: Call, summary: Summarised, total: Bill) -> 
         entry,
         latency_ms=_milliseconds(summary.sent.times.ended_at_s - call.arrival.at_s),
         overhead_us=_microseconds(summary.sent.times.sent_at_s - call.arrival.at_s),
-        attempts=(_summary_attempt(call, summary),),
+        attempts=(_summary_attempt(call, 1, summary),),
         usage=total.usage,
-        components=_with_routing({}, total, summary),
+        components=_with_routing({}, total, (summary.bill,)),
         cost_nusd=total.cost_nusd,
         cost_max_nusd=total.most_nusd,
         baseline_nusd=total.baseline_nusd,
@@ -155,24 +219,23 @@ def with_summary(entry: Entry, call: Call, summary: Summarised, total: Bill) -> 
     )
 
 
-def _attempts(outcome: Outcome, last_status: Status) -> tuple[Attempt, ...]:
+def _attempts(ways: tuple[Tried, ...]) -> tuple[Attempt, ...]:
     """List the attempts. Those that were retried cost nothing: only such are (`sending.send`)."""
-    call, failed, summary = outcome.call, outcome.sending.failed, outcome.plan.summary
-    own = () if summary is None else (_summary_attempt(call, summary),)
-    number = len(own) + len(failed) + 1
-    last = _attempt(call, number, outcome.sending.last, last_status, outcome.bill)
-    if not failed:
-        return (*own, last)
-    bill = nothing_billed(call.request.terms)
-    retried = [
-        _attempt(call, number, sent, _status(sent, outcome.answer), bill)
-        for number, sent in enumerate(failed, len(own) + 1)
-    ]
-    return (*own, *retried, last)
+    attempts: list[Attempt] = []
+    for tried in ways:
+        call, sending, answer, summary = tried.call, tried.sending, tried.answer, tried.plan.summary
+        if summary is not None:
+            attempts.append(_summary_attempt(call, len(attempts) + 1, summary))
+        for sent in sending.failed:
+            bill = nothing_billed(call.request.terms)
+            attempts.append(_attempt(call, len(attempts) + 1, sent, _status(sent, answer), bill))
+        last = sending.last
+        attempts.append(_attempt(call, len(attempts) + 1, last, _status(last, answer), tried.bill))
+    return tuple(attempts)
 
 
-def _summary_attempt(call: Call, summary: Summarised) -> Attempt:
-    attempt = _attempt(call, 1, summary.sent, _status(summary.sent, summary.answer), summary.bill)
+def _summary_attempt(call: Call, number: int, summary: Summarised) -> Attempt:
+    attempt = _attempt(call, number, summary.sent, _status(summary.sent, summary.answer), summary.bill)
     return msgspec.structs.replace(attempt, model=summary.model)
 
 
@@ -230,31 +293,35 @@ def client_status(outcome: Outcome) -> int:
 
 
 def _components(outcome: Outcome, *, routing: bool) -> Mapping[Component, ComponentShare]:
-    bill, total, summary = outcome.bill, outcome.total, outcome.plan.summary
+    tried, total = outcome.tried, outcome.total
     if total.usage is None:
         return {}
     # Where the cost of one attempt is unknown, no part of the call's is known.
-    lines = None if total.basis is CostBasis.UNKNOWN else bill.lines
+    lines = None if total.basis is CostBasis.UNKNOWN else tried.bill.lines
     shared: Mapping[Component, ComponentShare] = {}
-    if bill.usage is not None:
-        shared = share_components(outcome.plan.layout, bill.usage, lines, routing=routing)
-    return shared if summary is None else _with_routing(shared, total, summary)
+    if tried.bill.usage is not None:
+        shared = share_components(tried.plan.layout, tried.bill.usage, lines, routing=routing)
+    own = [way.plan.summary.bill for way in outcome.ways if way.plan.summary is not None]
+    own += [other.bill for other in outcome.others]
+    return _with_routing(shared, total, own) if own else shared
 
 
 def _with_routing(
-    shared: Mapping[Component, ComponentShare], total: Bill, summary: Summarised
+    shared: Mapping[Component, ComponentShare], total: Bill, own: Sequence[Bill]
 ) -> Mapping[Component, ComponentShare]:
-    """Add what a summary took to the component of calls that Bursar makes on its own account."""
-    usage, known = summary.bill.usage, shared.get(Component.ROUTING)
-    if usage is None or total.usage is None:
-        return shared
-    tokens = dict(known.tokens) if known is not None else {}
-    for name, count in usage.tokens().items():
-        tokens[name] = tokens.get(name, 0) + count
-    cost_nusd = None
-    if total.cost_nusd is not None and summary.bill.cost_nusd is not None:
-        cost_nusd = summary.bill.cost_nusd + ((known.cost_nusd or 0) if known is not None else 0)
-    return {**shared, Component.ROUTING: ComponentShare(tokens, cost_nusd)}
+    """Add what attempts took that Bursar made on its own account: they are the component `routing`."""
+    for bill in own:
+        usage, known = bill.usage, shared.get(Component.ROUTING)
+        if usage is None or total.usage is None:
+            continue
+        tokens = dict(known.tokens) if known is not None else {}
+        for name, count in usage.tokens().items():
+            tokens[name] = tokens.get(name, 0) + count
+        cost_nusd = None
+        if total.cost_nusd is not None and bill.cost_nusd is not None:
+            cost_nusd = bill.cost_nusd + ((known.cost_nusd or 0) if known is not None else 0)
+        shared = {**shared, Component.ROUTING: ComponentShare(tokens, cost_nusd)}
+    return shared
 
 
 def _milliseconds(seconds: float) -> int:

@@ -115,8 +115,11 @@ class Hold:
         """Take note of what an attempt took that was covered, before another one is."""
         claim, taken = self._claim, _amounts(bill)
         if claim is not None:
-            self._taken_nusd = claim.held_nusd if taken.nusd is None else taken.nusd
-            self._taken_tokens = claim.held_tokens if taken.tokens is None else taken.tokens
+            # What is not known counts as all that is held, which has what was taken before in it.
+            self._taken_nusd = claim.held_nusd if taken.nusd is None else self._taken_nusd + taken.nusd
+            self._taken_tokens = (
+                claim.held_tokens if taken.tokens is None else self._taken_tokens + taken.tokens
+            )
 
     def settle(self, total: Bill, *, answered: bool, recorded: bool) -> Generator[Effect, Any, None]:
         """Count what the call took, all its attempts together, in the place of what is held.

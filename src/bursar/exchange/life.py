@@ -7,17 +7,24 @@ import msgspec
 
 from bursar.domain.ledger import Entry, Status
 from bursar.domain.scopes import scopes_of
-from bursar.effects import Aborted, Count, Cut, Effect, Ended, Record, Reply, Unreachable, Whole
+from bursar.effects import Effect, Ended, Record, Reply, Whole
 from bursar.errors import BadRequest, NotPermitted, UnpricedModel
 from bursar.exchange.answering import Finding, answer_kept, find_answer, keep_and_share, takes_part
-from bursar.exchange.arrival import Arrival, asks_mode, attribute, chosen_mode, is_held_out
-from bursar.exchange.bills import Bill, nothing_billed, unknown_cost
+from bursar.exchange.arrival import (
+    Arrival,
+    asks_mode,
+    attribute,
+    chosen_mode,
+    is_held_out,
+    says_complex,
+)
+from bursar.exchange.attempts import Attempts, Unsent
+from bursar.exchange.bills import nothing_billed, unknown_cost
 from bursar.exchange.call import Call
-from bursar.exchange.costing import bill_estimated, bill_reported
-from bursar.exchange.covering import cover_plan
 from bursar.exchange.engine import Engine
 from bursar.exchange.entries import (
     Outcome,
+    Tried,
     add_summary,
     settle,
     with_summary,
@@ -28,15 +35,15 @@ from bursar.exchange.entries import (
 from bursar.exchange.headers import for_client
 from bursar.exchange.holding import LEFT, Hold
 from bursar.exchange.loops import LOOP, Verdict, judge_call
-from bursar.exchange.planning import Plan, make_plan, response_began
 from bursar.exchange.replies import fault_reply, left_headers, own_headers, refusal, refuse, reply_to
-from bursar.exchange.sending import Dispatch, Sending, send
+from bursar.exchange.routing import read_alias
 from bursar.exchange.versions import finish_reading
-from bursar.policy.budgets.refusals import Refusal, refuse_stopped
+from bursar.policy.budgets.refusals import refuse_stopped
 from bursar.policy.budgets.stops import stopped
 from bursar.policy.keys.rights import check_use
 from bursar.policy.response_cache import CacheUse
-from bursar.wire.dialect import Answer, Dialect, Fault
+from bursar.policy.routing.tiers import ALIAS_PREFIX
+from bursar.wire.dialect import Dialect, Edits, Fault
 from bursar.wire.dialects import DIALECTS
 
 Life = Generator[Effect, Any, Reply]
@@ -96,48 +103,48 @@ def _make(
     """
     cache = CacheUse.OFF if finding is None else finding.use
     hold = Hold(engine, call)
-    plan = yield from make_plan(engine, call, hold)
-    summary = plan.summary
-    has_left = summary is not None and isinstance(summary.sent, Aborted)
-    why = LEFT if has_left else (yield from cover_plan(engine, call, plan, hold))
-    if why is not None:
-        return (yield from _end_unsent(call, hold, plan, cache, why))
-    if plan.max_tokens is not None:
-        own["x-bursar-max-tokens"] = str(plan.max_tokens)
-    dispatch = Dispatch(
-        plan.body,
-        lambda at_s: response_began(engine, plan, at_s),
-        own,
-        call.policy.response_cache.answer_bytes_max if finding is not None else 0,
-        at_s=summary.sent.times.ended_at_s if summary is not None else None,
-    )
-    sending = yield from send(call, engine.options.upstreams[call.arrival.upstream], dispatch)
-    try:
-        answer = _answer(call, sending)
-        bill = yield from _bill(engine, call, plan, sending, answer)
-        outcome = settle(call, plan, sending, answer, bill)
-        entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
-        own.update(left_headers(hold.left_after(outcome.total)))
-        reply = reply_to(outcome, own)
-    except Exception:  # noqa: BLE001 - What was sent is recorded and passed on, whatever we make of it.
-        outcome, entry, reply = _unsettled(call, plan, sending)
-    else:
-        if finding is not None:
-            faults += yield from keep_and_share(call, finding.key, sending, answer)
-    if faults:
-        entry = msgspec.structs.replace(entry, faults=(*entry.faults, *faults))
+    recorded_bytes_max = call.policy.response_cache.answer_bytes_max if finding is not None else 0
+    attempts = Attempts(engine, call, hold, own, recorded_bytes_max)
+    made = yield from attempts.run()
+    if isinstance(made, Unsent):
+        return (yield from _end_unsent(hold, made, cache))
+    ended = _conclude(engine, attempts, made, hold, own) if made.is_settled else None
+    if ended is None:
+        ended = _unsettled(made)
+    elif finding is not None:
+        faults += yield from keep_and_share(made.call, finding.key, made.sending, made.answer)
+    outcome, entry, reply = ended
+    if more := (*faults, *attempts.faults):
+        entry = msgspec.structs.replace(entry, faults=(*entry.faults, *more))
     entry = hold.bound(entry)
-    if decisions := hold.decisions:
+    if decisions := (*attempts.decisions, *hold.decisions):
         entry = msgspec.structs.replace(entry, decisions=decisions)
     recorded: bool = yield Record(entry, cache)
     yield from hold.settle(outcome.total, answered=entry.status is Status.OK, recorded=recorded)
     return reply
 
 
-def _end_unsent(
-    call: Call, hold: Hold, plan: Plan, cache: CacheUse, why: Fault | Refusal
-) -> Generator[Effect, Any, Reply]:
+_Ended = tuple[Outcome, Entry, Reply]
+
+
+def _conclude(
+    engine: Engine, attempts: Attempts, made: Tried, hold: Hold, own: dict[str, str]
+) -> _Ended | None:
+    """Settle a call that was sent, and learn from it; None where that fails."""
+    try:
+        outcome = settle(made, tuple([way for way in attempts.ways if way is not made]))
+        entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
+        own.update(left_headers(hold.left_after(outcome.total)))
+        reply = reply_to(outcome, own)
+        attempts.learn(outcome)
+    except Exception:  # noqa: BLE001 - What was sent is recorded and passed on, whatever we make of it.
+        return None
+    return outcome, entry, reply
+
+
+def _end_unsent(hold: Hold, unsent: Unsent, cache: CacheUse) -> Generator[Effect, Any, Reply]:
     """End a call whose client left, or that a budget refuses, before it is sent; a summary may have been."""
+    call, plan, why = unsent.call, unsent.plan, unsent.why
     arrival, dialect, summary = call.arrival, call.dialect, plan.summary
     status = Status.ABORTED if isinstance(why, Fault) else Status.REFUSED
     entry = write_unsent(call, status, why.status, arrival.at_s)
@@ -151,9 +158,11 @@ def _end_unsent(
     return refusal(dialect, arrival, why) if isinstance(why, Fault) else refuse(dialect, arrival, why)
 
 
-def _unsettled(call: Call, plan: Plan, sending: Sending) -> tuple[Outcome, Entry, Reply]:
+def _unsettled(tried: Tried) -> _Ended:
     """Record a call that we could not settle, at unknown cost, and pass on what came back."""
-    outcome = settle(call, plan, sending, None, unknown_cost(None, call.request.terms))
+    call, sending = tried.call, tried.sending
+    bill = unknown_cost(None, call.request.terms)
+    outcome = settle(msgspec.structs.replace(tried, answer=None, bill=bill))
     entry = write_entry(outcome, routing_tasks=frozenset())
     entry = msgspec.structs.replace(entry, faults=(*entry.faults, "settle"))
     last, own = sending.last, own_headers(call)
@@ -168,7 +177,7 @@ def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effec
     """Read and attribute a call, and find its thread.
 
     Raises:
-        BadRequest: Its body or its headers are wrong.
+        BadRequest: Its body or its headers are wrong, or it asks for a tier that there is not.
         NotPermitted: Its key does not allow it.
         UnpricedModel: No price is known for its model, and that is not admitted.
     """
@@ -177,6 +186,11 @@ def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effec
     request = yield from finish_reading(dialect.read(arrival.body, engine.memo))
     grant = arrival.grant
     attribution = attribute(arrival.headers, request.user, "" if grant is None else grant.key_id)
+    is_complex = says_complex(arrival.headers)
+    body, alias = arrival.body, None
+    if request.model.startswith(ALIAS_PREFIX):
+        request, alias = read_alias(engine, request, None if grant is None else grant.rights)
+        body = dialect.write(request, Edits())
     if grant is not None and grant.is_restricted:
         check_use(grant.rights, request.model, attribution.task)
     price = engine.prices.price(request.model, arrival.at_s)
@@ -189,39 +203,16 @@ def _read(engine: Engine, arrival: Arrival, dialect: Dialect) -> Generator[Effec
     if options.holdout_per_mille and mode == "optimise" and not asks_mode(arrival.headers):
         mode = "holdout" if is_held_out(attribution, options.holdout_per_mille) else mode
     policy = options.policies.for_agent(attribution.tenant, attribution.agent)
-    return Call(arrival, dialect, request, attribution, mode, policy, price, place)
-
-
-def _answer(call: Call, sending: Sending) -> Answer | None:
-    """Return what the last attempt answered; None where nothing arrived that would be billed."""
-    last = sending.last
-    if isinstance(last, Whole):
-        return call.dialect.answer(last.body, call.request) if last.status == 200 else None
-    if sending.meter is not None and isinstance(last, Ended | Cut | Aborted):
-        return sending.meter.answer()
-    return None
-
-
-def _bill(
-    engine: Engine, call: Call, plan: Plan, sending: Sending, answer: Answer | None
-) -> Generator[Effect, Any, Bill]:
-    """Work out what the last attempt cost, and learn from what was reported."""
-    last = sending.last
-    refused = isinstance(last, Whole) and last.status != 200
-    unsent = isinstance(last, Unreachable) and not last.sent
-    if refused or unsent:
-        return nothing_billed(call.request.terms)
-    if answer is not None and answer.complete and answer.usage is not None:
-        engine.calibration.learn(
-            call.arrival.upstream,
-            call.request.model,
-            estimated_tokens=plan.layout.total_tokens,
-            reported_tokens=answer.usage.prompt_tokens,
-        )
-        engine.threads.answered(call.place, answer.echo)
-        return bill_reported(call, plan, answer.usage, answer.terms or call.request.terms)
-    received = answer.received if answer is not None else ""
-    tokens: list[int] = (yield Count([received])) if received else [0]
-    if answer is not None and answer.complete:
-        engine.threads.answered(call.place, answer.echo)
-    return bill_estimated(engine, call, plan, answer, tokens[0])
+    return Call(
+        arrival,
+        dialect,
+        request,
+        attribution,
+        mode,
+        policy,
+        price,
+        place,
+        body,
+        alias,
+        is_complex,
+    )

@@ -13,13 +13,14 @@ from bursar.cachemodel.rules import CacheRules
 from bursar.domain.decision import Decision
 from bursar.domain.layout import Layout
 from bursar.domain.ledger import Technique
+from bursar.domain.prices import Price
 from bursar.domain.prompt import Mark
 from bursar.domain.tokens import PER_MILLE
 from bursar.domain.windows import Window
 from bursar.effects import Effect
 from bursar.exchange.cache_options import CACHE_OPTIONS, read_cache_options, with_cache_mode
 from bursar.exchange.call import Call
-from bursar.exchange.casing import ACTING_MODES, Casing, cache_rules, learn, see_survival
+from bursar.exchange.casing import ACTING_MODES, Casing, Habit, cache_rules, learn, see_survival
 from bursar.exchange.engine import Engine
 from bursar.exchange.history import Condensed, condense
 from bursar.exchange.holding import Hold
@@ -40,11 +41,25 @@ class Stage(msgspec.Struct, frozen=True, gc=False):
         technique: The technique.
         layout: The prompt.
         outcome: What the provider's cache would have made of it, had all calls gone out at this stage.
+        elsewhere: The model that it was for, where that is not the one that is asked in the end.
     """
 
     technique: Technique
     layout: Layout
     outcome: CacheOutcome
+    elsewhere: "Elsewhere | None" = None
+
+
+class Elsewhere(msgspec.Struct, frozen=True, gc=False):
+    """Another model than the one that is asked in the end.
+
+    Attributes:
+        price: Its price.
+        rules: How its cache behaves; None where it is taken to have none.
+    """
+
+    price: Price
+    rules: CacheRules | None
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
         is_comparable: Whether the request could have gone out as it came: its model's window holds it.
         marks: The cache marks in `body`,
         options: and what it says about caching as a whole.
+        habit: What kind of call it is.
     """
 
     layout: Layout
@@ -79,10 +95,19 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     is_comparable: bool = True
     marks: Mapping[int, Mark] = msgspec.field(default_factory=dict[int, Mark])
     options: CacheOptions = CacheOptions()
+    habit: Habit | None = None
 
 
-def make_plan(engine: Engine, call: Call, hold: Hold) -> Generator[Effect, Any, Plan]:
+def make_plan(
+    engine: Engine, call: Call, hold: Hold, habit: Habit | None = None
+) -> Generator[Effect, Any, Plan]:
     """Plan a call: count it into what is known, ask the techniques, and write what goes upstream.
+
+    Args:
+        engine: What is known.
+        call: The call.
+        hold: What it holds.
+        habit: What kind of call it is, where it was planned before: it is counted once.
 
     Yields:
         What the techniques need done.
@@ -91,15 +116,19 @@ def make_plan(engine: Engine, call: Call, hold: Hold) -> Generator[Effect, Any, 
     rules = cache_rules(engine, call)
     came = Version(call.request, lay_out_version(engine, call, call.request, b""))
     options = read_cache_options(call.request)
-    habit = learn(engine, call, came.layout, rules)
+    is_new = habit is None
+    if habit is None:
+        habit = learn(engine, call, came.layout, rules)
     case = Casing(engine, call, rules, options, habit)
     content = yield from _prepare(engine, call, came, case, hold)
     version, faults = content.version, content.faults
-    see_survival(engine, call, habit, version.layout)
+    if is_new:
+        see_survival(engine, call, habit, version.layout)
     decisions, more_faults = case.decide(version)
     decisions, faults = content.decisions + decisions, faults + more_faults
     look = partial(engine.as_sent.look, rules=rules, now_s=at_s, options=options)
-    stages = _stages((*content.path, (Technique.PREFIX_CACHE, version.layout)), look)
+    asked = _asked_stages(engine, call)
+    stages = asked + _stages((*content.path, (Technique.PREFIX_CACHE, version.layout)), look)
     if call.mode != "optimise":
         sent = engine.sent.look(came.layout, came.layout.marks, rules, at_s, options)
         planned = None
@@ -110,13 +139,14 @@ def make_plan(engine: Engine, call: Call, hold: Hold) -> Generator[Effect, Any, 
         return Plan(
             came.layout,
             rules,
-            call.arrival.body,
+            call.body,
             sent,
             stages,
             planned,
             faults,
             marks=came.layout.marks,
             options=options,
+            habit=habit,
         )
     body, written = _write(call, version, decisions)
     marks, sent_options = version.layout.marks, options
@@ -125,7 +155,7 @@ def make_plan(engine: Engine, call: Call, hold: Hold) -> Generator[Effect, Any, 
     else:
         faults += (written,)
         version, marks = came, came.layout.marks
-        stages = _stages(((Technique.PREFIX_CACHE, came.layout),), look)
+        stages = asked + _stages(((Technique.PREFIX_CACHE, came.layout),), look)
     return Plan(
         layout=version.layout,
         rules=rules,
@@ -138,10 +168,29 @@ def make_plan(engine: Engine, call: Call, hold: Hold) -> Generator[Effect, Any, 
         if version.request.max_tokens == call.request.max_tokens
         else version.request.max_tokens,
         summary=content.summary,
-        is_comparable=version is came or _could_go(engine, call, came.layout),
+        is_comparable=_is_comparable(engine, call, stages[0].layout, version),
         marks=marks,
         options=sent_options,
+        habit=habit,
     )
+
+
+def _as_asked(call: Call) -> Call:
+    """Return a call as it would have been without routing."""
+    asked = call.asked
+    return call if asked is None else msgspec.structs.replace(call, request=asked.request, price=asked.price)
+
+
+def _asked_stages(engine: Engine, call: Call) -> tuple[Stage, ...]:
+    """Return a call as it stood before it was routed; nothing where it was not, or that has no price."""
+    asked = call.asked
+    if asked is None or asked.price is None:
+        return ()
+    before, at_s = _as_asked(call), call.arrival.at_s
+    rules = cache_rules(engine, before)
+    layout = lay_out_version(engine, before, asked.request, asked.name)
+    outcome = engine.as_sent.look(layout, layout.marks, rules, at_s, read_cache_options(asked.request))
+    return (Stage(Technique.ROUTING, layout, outcome, Elsewhere(asked.price, rules)),)
 
 
 class _Content(msgspec.Struct, frozen=True, gc=False):
@@ -198,6 +247,20 @@ def _prepare(
     return _Content(path, noted, faults, condensed.summary, front.decisions)
 
 
+def _is_comparable(engine: Engine, call: Call, first: Layout, version: Version) -> bool:
+    """Whether a call could have gone out as it came, and it is known what that would have cost.
+
+    Args:
+        engine: The windows of models.
+        call: The call.
+        first: Its prompt as it came.
+        version: What goes out.
+    """
+    if call.asked is None:
+        return version.request is call.request or _could_go(engine, call, first)
+    return call.asked.price is not None and _could_go(engine, _as_asked(call), first)
+
+
 def _could_go(engine: Engine, call: Call, layout: Layout) -> bool:
     """Whether a model's window holds a prompt; where it is unknown, the benefit of the doubt is its."""
     window = engine.windows.find(call.dialect.name, call.request.model)
@@ -230,7 +293,8 @@ def response_began(engine: Engine, plan: Plan, at_s: float) -> None:
     engine.sent.keep(plan.layout, plan.sent, plan.rules, at_s)
     for stage in plan.stages:
         # One shadow serves all stages, since what a technique changes has other names from there on.
-        engine.as_sent.keep(stage.layout, stage.outcome, plan.rules, at_s)
+        rules = plan.rules if stage.elsewhere is None else stage.elsewhere.rules
+        engine.as_sent.keep(stage.layout, stage.outcome, rules, at_s)
     if plan.planned is not None:
         layout, outcome = plan.planned
         engine.planned.keep(layout, outcome, plan.rules, at_s)
@@ -291,15 +355,15 @@ def _write(call: Call, version: Version, decisions: tuple[Decision, ...]) -> tup
         if decision.implicit is not None:
             fields[CACHE_OPTIONS] = with_cache_mode(call.request, implicit=decision.implicit)
     if not fields and not marks and request is call.request:
-        return call.arrival.body, None
+        return call.body, None
     if marks and UNSEEN_MARKS in request.features:
         # The client set marks inside a block, say. Providers count those too, and bind their order; ours
         # could make one too many.
-        return call.arrival.body, UNSEEN_MARKS
+        return call.body, UNSEEN_MARKS
     try:
         body = call.dialect.write(request, Edits(marks, fields))
     except Exception:  # noqa: BLE001 - Principle: if an optimiser fails, the call goes out as it came, counted.
-        return call.arrival.body, "write"
+        return call.body, "write"
     return body, None
 
 

@@ -47,7 +47,9 @@ def reply_to(outcome: Outcome, known: Mapping[str, str]) -> Reply:
         case Whole():
             return Reply(status, {**for_client(last.headers), **own}, last.body)
         case Ended() if sending.meter is not None:
-            return Reply(200, own, comment(own, outcome.total.basis) + sending.meter.rest())
+            # Where the stream was held back, its head has not gone out either.
+            body = comment(own, outcome.total.basis) + sending.meter.rest()
+            return Reply(200, {"content-type": "text/event-stream; charset=utf-8", **own}, body)
         case Cut(streamed=True) if sending.meter is not None:
             fault = Fault(502, "api_error", "the provider broke its answer off")
             error = call.dialect.error_event(fault, call.arrival.operation_id)

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from bursar.effects import Effect, Pause, Send, Sent, Unreachable, Whole
+from bursar.effects import Cut, Effect, Pause, Send, Sent, Unreachable, Whole
 from bursar.exchange.call import Call
 from bursar.exchange.engine import UpstreamPolicy
 from bursar.ports import UpstreamRequest
+from bursar.wire.delaying import DelayingMeter
 from bursar.wire.dialect import StreamMeter
 from bursar.wire.replaying import RecordingMeter
 
@@ -45,6 +46,8 @@ class Dispatch(msgspec.Struct, frozen=True, gc=False):
         client_headers: Our own headers for the client, where the answer streams.
         recorded_bytes_max: How much of a stream is kept beside being passed on (`RecordingMeter`).
         at_s: When it is sent; None where nothing took time since the call arrived.
+        held_bytes_max: How much of a stream's start is held back (`DelayingMeter`); 0 for none.
+        repeats: Whether it is sent again after a failure; not where there is another way to go.
     """
 
     body: bytes
@@ -52,6 +55,8 @@ class Dispatch(msgspec.Struct, frozen=True, gc=False):
     client_headers: dict[str, str]
     recorded_bytes_max: int = 0
     at_s: float | None = None
+    held_bytes_max: int = 0
+    repeats: bool = True
 
 
 def send(call: Call, policy: UpstreamPolicy, dispatch: Dispatch) -> Generator[Effect, Any, Sending]:
@@ -63,9 +68,7 @@ def send(call: Call, policy: UpstreamPolicy, dispatch: Dispatch) -> Generator[Ef
     arrival = call.arrival
     now_s = arrival.at_s if dispatch.at_s is None else dispatch.at_s
     while True:
-        meter = call.dialect.meter(call.request) if call.request.stream else None
-        if meter is not None and dispatch.recorded_bytes_max:
-            meter = RecordingMeter(meter, dispatch.recorded_bytes_max)
+        meter = _meter(call, dispatch) if call.request.stream else None
         left_s = arrival.at_s + policy.deadline_s - now_s
         request = UpstreamRequest(
             upstream=arrival.upstream,
@@ -75,9 +78,12 @@ def send(call: Call, policy: UpstreamPolicy, dispatch: Dispatch) -> Generator[Ef
             body=dispatch.body,
             timeout_s=min(policy.timeout_s, left_s),
         )
-        sent: Sent = yield Send(request, meter, dispatch.begun, dispatch.client_headers)
+        holds_back = bool(dispatch.held_bytes_max)
+        sent: Sent = yield Send(request, meter, dispatch.begun, dispatch.client_headers, holds_back)
         now_s = sent.times.ended_at_s
         pause_s = _pause_before_retry(sent, len(failed), policy, arrival.operation_id)
+        if not dispatch.repeats:
+            pause_s = None
         if pause_s is None or now_s + pause_s >= arrival.at_s + policy.deadline_s:
             return Sending(tuple(failed), sent, meter)
         resumed_s: float | None = yield Pause(pause_s)
@@ -88,6 +94,22 @@ def send(call: Call, policy: UpstreamPolicy, dispatch: Dispatch) -> Generator[Ef
             # The pause took longer than it should have, and a try without any time is none.
             return Sending(tuple(failed), sent, meter)
         failed.append(sent)
+
+
+def _meter(call: Call, dispatch: Dispatch) -> StreamMeter:
+    meter = call.dialect.meter(call.request)
+    if dispatch.held_bytes_max:
+        return DelayingMeter(meter, dispatch.recorded_bytes_max, dispatch.held_bytes_max)
+    if dispatch.recorded_bytes_max:
+        return RecordingMeter(meter, dispatch.recorded_bytes_max)
+    return meter
+
+
+def may_pass(sent: Sent) -> bool:
+    """Whether an attempt failed in a way that another model, key or deployment may not."""
+    if isinstance(sent, Cut):
+        return not sent.streamed
+    return isinstance(sent, Unreachable) or (isinstance(sent, Whole) and sent.status in RETRIED)
 
 
 def _pause_before_retry(sent: Sent, failures: int, policy: UpstreamPolicy, operation_id: str) -> float | None:

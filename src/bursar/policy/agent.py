@@ -8,6 +8,7 @@ from bursar.domain.ledger import ACTING_ORDER, Technique
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.loops import LoopOptions
 from bursar.policy.response_cache import ResponseCacheOptions
+from bursar.policy.routing.options import RoutingOptions
 from bursar.policy.tool_results.limits import Limits
 from bursar.wire.output import OutputLimits
 
@@ -73,6 +74,7 @@ class AgentPolicy(msgspec.Struct, frozen=True):
         response_cache: Which of its calls may be answered from the response cache.
         stable_prefix: How its prompts are made to begin the same.
         loops: What is done about its loops.
+        routing: How its calls are routed, where they may be.
     """
 
     prefix_cache: bool = True
@@ -82,6 +84,7 @@ class AgentPolicy(msgspec.Struct, frozen=True):
     response_cache: ResponseCacheOptions = ResponseCacheOptions()
     stable_prefix: StablePrefixPolicy = StablePrefixPolicy()
     loops: LoopOptions = LoopOptions()
+    routing: RoutingOptions = RoutingOptions()
 
     def without(self, technique: Technique) -> "AgentPolicy":
         """Return the policy with a technique off. Those that no policy governs change nothing."""
@@ -96,13 +99,13 @@ class AgentPolicy(msgspec.Struct, frozen=True):
                 return msgspec.structs.replace(self, output=OutputPolicy())
             case Technique.RESPONSE_CACHE:
                 return msgspec.structs.replace(self, response_cache=ResponseCacheOptions(enabled=False))
-            case Technique.ROUTING | Technique.BATCH:
+            case Technique.ROUTING:
+                return msgspec.structs.replace(self, routing=RoutingOptions(enabled=False))
+            case Technique.BATCH:
                 return self
 
 
-GOVERNED = tuple(
-    technique for technique in ACTING_ORDER if technique not in {Technique.ROUTING, Technique.BATCH}
-)
+GOVERNED = tuple(technique for technique in ACTING_ORDER if technique is not Technique.BATCH)
 """The techniques that a policy switches on and off, in the order in which they act."""
 
 

@@ -20,6 +20,7 @@ from bursar.settings.anomalies import AnomalySection
 from bursar.settings.budgets import BudgetEntries, BudgetEntry
 from bursar.settings.notify import NotifySection
 from bursar.settings.prices import PriceSection
+from bursar.settings.routing import Routing, Tasks, Tiers
 from bursar.settings.sections import Section
 from bursar.settings.values import AgentLabel, Label, PositiveUsd, Share
 
@@ -161,6 +162,9 @@ class Settings(Section):
         unpriced_worst_case_usd: What a call to a model without a price is taken to cost at most, in
             nanodollars, where such calls are admitted; absent: wherever a budget limits money, they are
             refused.
+        tiers: Models that may stand for each other, from the cheapest tier to the dearest,
+        tasks: the tier of each task,
+        routing: and who is routed.
         count_margin: How much more than our count a provider may count, as a share, per mille: what is held
             for a prompt.
     """
@@ -181,6 +185,9 @@ class Settings(Section):
     notify: dict[Label, NotifySection] = Field(default_factory=dict)
     anomalies: AnomalySection = AnomalySection()
     unpriced_worst_case_usd: PositiveUsd | None = None
+    tiers: Tiers = Field(default_factory=dict)
+    tasks: Tasks = Field(default_factory=dict)
+    routing: Routing = Routing()
     count_margin: Share = 100
 
     @property

@@ -18,6 +18,7 @@ from bursar.policy.history.options import HistoryOptions
 from bursar.policy.loops import LoopOptions
 from bursar.policy.response_cache import ResponseCacheOptions
 from bursar.policy.tool_results.limits import Limits
+from bursar.settings.agent_routing import AgentRouting
 from bursar.settings.sections import Section
 from bursar.settings.values import Label
 from bursar.wire.output import THINKING_TOKENS_MIN, OutputLimits
@@ -186,6 +187,7 @@ class AgentSection(Section):
     prefix_cache: PrefixCache = PrefixCache()
     stable_prefix: StablePrefix = StablePrefix()
     loops: Loops = Loops()
+    routing: AgentRouting = AgentRouting()
 
     @property
     def bounds_history(self) -> bool:
@@ -224,6 +226,7 @@ class AgentSection(Section):
                     notify=self.loops.notify,
                 )
             ),
+            routing=self.routing.options(),
         )
 
 
@@ -341,6 +344,14 @@ class Layers:
             if name in self._agents
         ]
         return layers
+
+    def tiers(self) -> Iterator[tuple[str, str]]:
+        """Yield where tiers are named, and which."""
+        for layer in (layer for pair in self.named() for layer in self.of(*pair)):
+            routing, place = layer.section.routing, f"{layer.place}.routing" if layer.place else "routing"
+            yield from ((f"{place}.thresholds.{quoted(name)}", name) for name in routing.thresholds)
+            if routing.tier is not None:
+                yield f"{place}.tier", routing.tier
 
     def merged(self, tenant: str | None, agent: str | None) -> AgentSection:
         """Return what counts for a tenant's agent, as one table.

@@ -16,6 +16,7 @@ State = Literal["on", "watched", "off"]
 # Each technique with the keys that set it.
 _KEYS: dict[Technique, tuple[str, ...]] = {
     Technique.RESPONSE_CACHE: ("response_cache.",),
+    Technique.ROUTING: ("routing.",),
     Technique.OUTPUT: ("max_output_tokens", "output."),
     Technique.TOOL_RESULTS: ("tool_results.",),
     Technique.HISTORY: ("history_tokens", "history_limit", "history."),
@@ -92,9 +93,12 @@ def explain(settings: Settings, tenant: str | None, agent: str | None) -> Explan
     values = _values_in_force(layers, tenant, agent)
     techniques: list[TechniqueInForce] = []
     for technique in GOVERNED:
-        state = _state(technique, policy, settings.mode)
-        idle = state == "off" and is_on(technique, policy)
+        may_act = is_on(technique, policy) and (technique is not Technique.ROUTING or bool(settings.tiers))
+        state = _state(technique, settings.mode) if may_act else "off"
+        idle = state == "off" and may_act
         meaning = f'nothing in mode "{settings.mode}"' if idle else meaning_of(technique, policy)
+        if technique is Technique.ROUTING and not settings.tiers:
+            meaning = "there are no tiers to route to"
         own = tuple(value for value in values if value.key.startswith(_KEYS[technique]))
         techniques.append(TechniqueInForce(technique, state, meaning, own))
     return Explanation(tenant, agent, policy, tuple(techniques))
@@ -114,17 +118,20 @@ def is_on(technique: Technique, policy: AgentPolicy) -> bool:
             return not all(limit.is_empty for limit in limits)
         case Technique.PREFIX_CACHE:
             return policy.prefix_cache
+        case Technique.ROUTING:
+            return policy.routing.enabled
         case _:
             return False
 
 
-def _state(technique: Technique, policy: AgentPolicy, mode: Mode) -> State:
-    if mode == "passthrough" or not is_on(technique, policy):
+def _state(technique: Technique, mode: Mode) -> State:
+    """Return the state of a technique that may act."""
+    if mode == "passthrough":
         return "off"
     if mode == "optimise":
         return "on"
-    # To answer from a cache is to act, so there is nothing to watch.
-    return "off" if technique is Technique.RESPONSE_CACHE else "watched"
+    # To answer from a cache, or by another model, is to act, so there is nothing to watch.
+    return "off" if technique in {Technique.RESPONSE_CACHE, Technique.ROUTING} else "watched"
 
 
 def _values_in_force(layers: Layers, tenant: str | None, agent: str | None) -> list[Value]:
@@ -166,6 +173,10 @@ def _defaults() -> dict[str, object]:
         "response_cache.safe_tools": sorted(cache.safe_tools),
         "response_cache.ttl_s": cache.ttl_s,
         "response_cache.answer_bytes_max": cache.answer_bytes_max,
+        "routing.enabled": policy.routing.enabled,
+        "routing.tier": policy.routing.tier or None,
+        "routing.learned": policy.routing.learns,
+        "routing.prefer_cheaper": policy.routing.prefers_cheaper,
         "max_output_tokens": output.max_tokens,
         "output.effort": output.effort,
         "output.thinking_tokens": output.thinking_tokens,

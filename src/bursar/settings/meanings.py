@@ -6,6 +6,7 @@ from bursar.domain.ledger import Technique
 from bursar.policy.agent import AgentPolicy, OutputPolicy, ToolResultPolicy
 from bursar.policy.history.options import HistoryOptions
 from bursar.policy.response_cache import ResponseCacheOptions
+from bursar.policy.routing.options import RoutingOptions
 from bursar.policy.tool_results.limits import Limits
 from bursar.wire.output import OutputLimits
 
@@ -25,6 +26,8 @@ def meaning_of(technique: Technique, policy: AgentPolicy) -> str:
             return _output(policy.output)
         case Technique.PREFIX_CACHE:
             return _prefix_cache(policy)
+        case Technique.ROUTING:
+            return _routing(policy.routing)
         case _:
             return "not set per agent"
 
@@ -84,6 +87,16 @@ def _history(options: HistoryOptions) -> str:
 def _output(policy: OutputPolicy) -> str:
     parts = [_written(policy.limits)]
     parts += [f"task {name}: {_written(limits)}" for name, limits in policy.by_task.items()]
+    return "; ".join(parts)
+
+
+def _routing(options: RoutingOptions) -> str:
+    if not options.enabled:
+        return "bursar/auto is the baseline's model, and models are as clients name them"
+    otherwise = f"tier {options.tier}" if options.tier else "the tier that fits how hard it looks"
+    parts = [f"a call that may be routed goes to its task's tier, without a task to {otherwise}"]
+    if options.prefers_cheaper:
+        parts.append("one tier down where a budget prefers that")
     return "; ".join(parts)
 
 

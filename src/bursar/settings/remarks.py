@@ -7,7 +7,7 @@ from bursar.policy.agent import AgentPolicy
 from bursar.settings import Settings
 from bursar.settings.agents import quoted
 from bursar.settings.budget_meanings import doubts_about_budgets
-from bursar.settings.explaining import Explanation, Value, as_key, explain, is_on
+from bursar.settings.explaining import Explanation, Value, as_key, explain
 from bursar.wire.output import EFFORTS, THINKING_TOKENS_MIN, OutputLimits
 
 # The working content store takes no piece of more than an eighth of its room.
@@ -82,7 +82,7 @@ def _about_mode(settings: Settings, found: Sequence[Explanation]) -> Iterator[Re
 
 
 def _acts(explanation: Explanation) -> bool:
-    return any(is_on(technique.technique, explanation.policy) for technique in explanation.techniques)
+    return any(technique.state == "on" for technique in explanation.techniques)
 
 
 def _about_idle_values(found: Sequence[Explanation]) -> Iterator[Remark]:

@@ -96,7 +96,7 @@ def make_plan(
         raise CallerMistake(
             "there are no items; give at least one, a JSON object with an id, on a line of its own"
         )
-    dialect = options.get("dialect") or _dialect_of(model)
+    dialect = options.get("dialect") or load_windows().dialect_of(model)
     if dialect not in _KEY_VARIABLES:
         raise BadSetting(f'"{dialect}" is none of {", ".join(_KEY_VARIABLES)}', place="dialect")
     destination = destination_of(dialect, options)
@@ -111,12 +111,6 @@ def make_plan(
     limits = _limits(assignment, window, options.get("size", "auto"))
     _check_lengths(items, assignment, window, limits)
     return Plan(items, assignment, destination, limits, options)
-
-
-def _dialect_of(model: str) -> str:
-    """Return the API that serves a model; a model that nobody knows speaks as OpenAI's do."""
-    windows = load_windows()
-    return next((each for each in _KEY_VARIABLES if windows.find(each, model)), _OPENAI)
 
 
 def destination_of(dialect: str, options: BatchOptions) -> Destination:

@@ -1,5 +1,7 @@
 """Settings → the engine, for every door."""
 
+from time import time
+
 from bursar.adapters.maxima_data import load_maxima
 from bursar.adapters.model_data import load_cache_rules, load_token_ratios
 from bursar.adapters.model_limits import load_windows
@@ -9,6 +11,7 @@ from bursar.policy.budgets.book import BudgetBook
 from bursar.policy.budgets.worst_case import Caution
 from bursar.settings import Provider, Settings, base_url
 from bursar.settings.budgets import budgets_of
+from bursar.wiring.routing import build_learned, build_tiers
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:
@@ -17,7 +20,14 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
 
 
 def build_engine(settings: Settings) -> Engine:
-    """Construct an engine with a fresh view."""
+    """Construct an engine with a fresh view.
+
+    Raises:
+        BadSetting: Tiers contradict each other, or what is known of their models; or the learned model cannot
+            be read.
+    """
+    windows, prices = load_windows(), load_price_book(settings.prices.listings())
+    tiers = build_tiers(settings, windows, prices, time())
     return Engine(
         options=EngineOptions(
             upstreams={
@@ -36,11 +46,13 @@ def build_engine(settings: Settings) -> Engine:
             holdout_per_mille=settings.holdout,
             caution=Caution(settings.count_margin, settings.unpriced_worst_case_usd),
             admit_unheld=settings.storage.on_store_failure == "admit",
+            tiers=tiers,
         ),
-        prices=load_price_book(settings.prices.listings()),
+        prices=prices,
         rules=load_cache_rules(),
         ratios=load_token_ratios(),
-        windows=load_windows(),
+        windows=windows,
         maxima=load_maxima(),
         budgets=BudgetBook(budgets_of(settings.budgets)),
+        learned=build_learned(settings, tiers),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from bursar.domain.ledger import ACTING_ORDER, Technique
 from bursar.domain.report import Tally
-from bursar.exchange import life
+from bursar.exchange import attempts
 from bursar.exchange.planning import Plan, make_plan
 from bursar.policy.agent import AgentPolicy, OutputPolicy, PolicyBook
 from bursar.policy.history.options import HistoryOptions
@@ -58,7 +58,7 @@ async def test_the_stages_of_a_call_are_in_that_order(monkeypatch: pytest.Monkey
         plans.append(plan)
         return plan
 
-    monkeypatch.setattr(life, "make_plan", watch)
+    monkeypatch.setattr(attempts, "make_plan", watch)
     history = HistoryOptions(tokens=2_000, recent_tokens=1_000)
     scene = HistoryScene(history)
     output = OutputPolicy(OutputLimits(thinking_tokens=1_024))

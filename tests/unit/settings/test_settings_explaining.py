@@ -23,6 +23,7 @@ def test_by_default_everything_that_loses_nothing_is_on() -> None:
     states = {found.technique.value: found.state for found in explained().techniques}
     assert states == {
         "response_cache": "on",
+        "routing": "off",
         "output": "off",
         "tool_results": "on",
         "history": "off",
@@ -142,7 +143,7 @@ def _keys(section: type[Section], path: str = "") -> list[str]:
     for name, field in section.model_fields.items():
         if isinstance(field.default, Section):
             keys += _keys(type(field.default), f"{path}{name}.")
-        elif name not in {"tools", "tasks"} or path == "response_cache.":
+        elif name not in {"tools", "tasks", "thresholds"} or path == "response_cache.":
             keys.append(path + name)
     return keys
 

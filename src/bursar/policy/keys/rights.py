@@ -28,6 +28,11 @@ def matches(pattern: str, text: str) -> bool:
     return True
 
 
+def allows_model(rights: Rights, model: str) -> bool:
+    """Whether a key allows a model."""
+    return not rights.models or _any_matches(rights.models, model)
+
+
 def check_use(rights: Rights, model: str, task: str) -> None:
     """Check that a key allows a call.
 
@@ -39,7 +44,7 @@ def check_use(rights: Rights, model: str, task: str) -> None:
     Raises:
         NotPermitted: It does not; the message names what it allows.
     """
-    if rights.models and not _any_matches(rights.models, model):
+    if not allows_model(rights, model):
         raise NotPermitted(f"this key does not allow that model; it allows {_listed(rights.models)}")
     if rights.tasks and not _any_matches(rights.tasks, task):
         what = "that task" if task else "calls that name no task (x-bursar-task)"
