@@ -14,6 +14,7 @@ from bursar.domain.tokens import RatioBook
 from bursar.domain.windows import WindowBook
 from bursar.exchange.front_memo import FrontMemo
 from bursar.exchange.history_memo import HistoryMemo
+from bursar.exchange.pins import Pins
 from bursar.exchange.rewriting import RewriteMemo
 from bursar.policy.agent import PolicyBook
 from bursar.policy.budgets.book import BudgetBook
@@ -125,6 +126,7 @@ class Engine:
         rewritten: Tool results that were shortened.
         history: What was done to threads' histories.
         fronts: How threads' tools and instructions are sent.
+        pins: The settings that threads began with.
         lengths: How long threads become, of agents whose history may be rewritten.
         loops: How far conversations repeat themselves, and which were stopped for it.
         maxima: What providers add to what a request shows, by dialect.
@@ -165,6 +167,7 @@ class Engine:
     rewritten: RewriteMemo = field(default_factory=RewriteMemo)
     history: HistoryMemo = field(default_factory=HistoryMemo)
     fronts: FrontMemo = field(default_factory=FrontMemo)
+    pins: Pins = field(default_factory=Pins)
     lengths: ThreadLengths = field(default_factory=ThreadLengths)
     loops: LoopWatch = field(default_factory=LoopWatch)
     maxima: Mapping[str, Maxima] = field(default_factory=dict[str, Maxima])

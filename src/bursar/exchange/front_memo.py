@@ -16,7 +16,7 @@ class Stand(msgspec.Struct, frozen=True, gc=False):
         order: Whether its tools are in one order.
         moved: Names of the lines of its instructions that stand behind its prompt.
         tools: Names the tools as they came last,
-        system: and the instructions.
+        system: and the instructions; both empty where that is not known any more.
     """
 
     order: bool

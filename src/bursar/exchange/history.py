@@ -21,7 +21,7 @@ from bursar.domain.prompt import Piece, Role, shared_start
 from bursar.effects import Aborted, Count, Effect
 from bursar.exchange.call import Call
 from bursar.exchange.engine import Engine
-from bursar.exchange.history_memo import Beginning, Held, keep_steps, look_up_steps
+from bursar.exchange.history_memo import Beginning, Held, keep_steps, key_of, look_up_steps
 from bursar.exchange.history_sight import Sight
 from bursar.exchange.holding import Hold
 from bursar.exchange.masked_results import full_texts, handles, keep_results
@@ -137,7 +137,7 @@ class _Work:
         self._material = material
         self._observes = call.mode != "optimise"
         self._memo = engine.history
-        self._key = engine.history.key(call, call.policy.history)
+        self._key = key_of(call)
         self._conversation = _conversation_of(material.shortened)
         self._sight = Sight(engine, call, material.shortened, material.rules, material.cache)
         self.base = material.shortened

@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 
 from bursar.domain.bounded import BoundedDict, WeighedDict
-from bursar.domain.prompt import Piece, digest
+from bursar.domain.prompt import Piece
 from bursar.effects import Effect, Keep, LookUp
 from bursar.exchange.call import Call
-from bursar.policy.history.options import HistoryOptions
 from bursar.policy.history.steps import Conversation, Head, HistoryStep
 from bursar.ports import ContentKey, ContentKind
 
@@ -62,13 +61,20 @@ class Beginning(msgspec.Struct, frozen=True, gc=False):
 class Key(msgspec.Struct, frozen=True):
     """Names a thread, as far as its steps are concerned. Tenants never meet.
 
+    What is set is no part of it: a step that was taken stands, whatever would be done now.
+
     Attributes:
         tenant: Whose it is.
-        start: Names its first messages, and what was set.
+        start: Names its first messages. What is only observed is remembered apart from what was sent.
     """
 
     tenant: str
     start: bytes
+
+
+def key_of(call: Call) -> Key:
+    """Name a call's thread."""
+    return Key(call.attribution.tenant, call.place.start + call.mode.encode())
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -87,7 +93,6 @@ class HistoryMemo:
         self._beginnings: WeighedDict[tuple[Key, Held], Beginning] = WeighedDict(bytes_max, _weigh_beginning)
         # Whether a thread has a step, where that was ever looked up.
         self._stepped: BoundedDict[Key, bool] = BoundedDict(200_000)
-        self._options: BoundedDict[int, tuple[HistoryOptions, bytes]] = BoundedDict(4_096)
         self._kept_at_s: BoundedDict[Key, float] = BoundedDict(50_000)
         self.kept_at_s = self._kept_at_s.get
         """Return when the full results that a thread's masks lead to were kept last, or None."""
@@ -95,14 +100,6 @@ class HistoryMemo:
         self._failed_at_s: BoundedDict[Key, float] = BoundedDict(4_096)
         self.failed_at_s = self._failed_at_s.get
         """Return when a thread could not be summarised, or None."""
-
-    def key(self, call: Call, options: HistoryOptions) -> Key:
-        """Name a call's thread. What is only observed is remembered apart from what was sent."""
-        known = self._options.get(id(options))
-        if known is None:
-            known = options, digest(str(options).encode("utf-8", "surrogatepass"))
-            self._options.keep(id(options), known)
-        return Key(call.attribution.tenant, call.place.start + known[1] + call.mode.encode())
 
     def held(self, key: Key) -> tuple[Held, ...]:
         """Return a thread's steps, those that were taken or found last first."""

@@ -35,6 +35,7 @@ from bursar.exchange.entries import (
 from bursar.exchange.headers import for_client
 from bursar.exchange.holding import LEFT, Hold
 from bursar.exchange.loops import LOOP, Verdict, judge_call
+from bursar.exchange.policy_pin import pin_policy
 from bursar.exchange.replies import fault_reply, left_headers, own_headers, refusal, refuse, reply_to
 from bursar.exchange.routing import read_alias
 from bursar.exchange.versions import finish_reading
@@ -102,6 +103,8 @@ def _make(
         faults: What has failed so far.
     """
     cache = CacheUse.OFF if finding is None else finding.use
+    call, pin_faults = yield from pin_policy(engine, call)
+    faults += pin_faults
     hold = Hold(engine, call)
     recorded_bytes_max = call.policy.response_cache.answer_bytes_max if finding is not None else 0
     attempts = Attempts(engine, call, hold, own, recorded_bytes_max)

@@ -70,6 +70,8 @@ def _split(
             engine.beginnings.arrive(cut.beginning.name, at_s)
         else:
             engine.beginnings.refresh(cut.beginning.name, at_s)
+        if call.mode == "optimise":
+            engine.pins.note_cut(call.place.thread.thread_id, front, cut)
         return (yield from _cut(engine, call, version, cut))
     cuts: list[Cut] = []
     if _begins(call) and UNSEEN_MARKS not in version.request.features:
@@ -80,7 +82,11 @@ def _split(
         splits.append(split)
     chosen = case.choose_split(layout, splits)
     engine.beginnings.decide(front, WHOLE if chosen is None else cuts[chosen])
-    return version if chosen is None else splits[chosen]
+    if chosen is None:
+        return version
+    if call.mode == "optimise":
+        engine.pins.note_cut(call.place.thread.thread_id, front, cuts[chosen])
+    return splits[chosen]
 
 
 def _long_texts(layout: Layout, least_tokens: int) -> list[int]:

@@ -160,13 +160,13 @@ class _Work:
     def _want(self, known: Stand | None, lines: Lines) -> Stand:
         """Say how the front is to go out: as the thread's last call, but for what the client changed."""
         changed = _NO_LINES
-        if known is not None and known.system != self._system:
+        if known is not None and known.system not in {b"", self._system}:
             changed = changed_lines(self._memo.lines(known.system) or (), lines)
         seen = self._memo.volatile.see(self._who, lines, changed)
         vary = self._policy.order and self._tools_vary()
         if known is None:
             return Stand(vary, choose_lines(lines, seen), self._tools, self._system)
-        order = known.order or (vary and known.tools != self._tools)
+        order = known.order or (vary and known.tools not in {b"", self._tools})
         return Stand(order, add_changed(known.moved, lines, changed), self._tools, self._system)
 
     def _tools_vary(self) -> bool:
