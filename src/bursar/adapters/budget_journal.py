@@ -11,7 +11,8 @@ a busy ledger (measured 2026-11-24). A power cut loses what the operating system
 
 A process holds a lock on its file for as long as it lives (`flock`; a child made by `fork` would hold it
 too). So a file whose lock is free was left by a process that died: `recover` returns what it held. Whoever
-recovers holds the lock meanwhile, and removes the file when all of it is in the ledger.
+recovers holds the lock meanwhile, and removes the file when all of it is in the ledger. One with lines that
+cannot be read is put aside instead, for a person to look at.
 
 `closed` means that the ledger has the call, or that it took nothing. A call whose entry is still waiting to
 be written stays open here.
@@ -42,6 +43,7 @@ SIZE_BYTES = 8 << 20
 
 _SUFFIX = ".v2.jsonl"
 _UNFINISHED = ".new"
+_UNREADABLE = ".unreadable"
 _UNFINISHED_FOR_S = 60.0
 _READ_BYTES_MAX = 1 << 30
 
@@ -314,18 +316,30 @@ class LeftJournal:
         opened: What was held and not closed, as it was last opened, by id, in order.
         closed: What was closed since the file was written anew.
         faults: What could not be read, by file and line.
+        is_damaged: Whether what could not be read is more than a last line that was cut off, whose call was
+            not sent yet, or is in the ledger.
     """
 
     path: Path
     opened: Mapping[str, Opened]
     closed: tuple[Closed, ...]
     faults: tuple[str, ...]
+    is_damaged: bool
     _file: int = field(repr=False)
 
-    def remove(self) -> None:
-        """Remove the file: all that it held is in the ledger."""
-        self.path.unlink(missing_ok=True)
+    def remove(self) -> Path | None:
+        """Remove the file: all of it that can be read is in the ledger. A damaged one is put aside instead.
+
+        Returns:
+            What the file is called now, where it was put aside: nobody recovers it again.
+        """
+        aside = self.path.with_name(self.path.name + _UNREADABLE) if self.is_damaged else None
+        if aside is None:
+            self.path.unlink(missing_ok=True)
+        else:
+            self.path.rename(aside)
         self.give_back()
+        return aside
 
     def give_back(self) -> None:
         """Leave the file to whoever recovers it next. May be called again."""
@@ -374,8 +388,7 @@ def read_open(data_dir: Path) -> list[Reservation]:
             continue
         except OSError as error:
             raise _failure(path, error) from error
-        opened, _, _ = _replay(path, lines)
-        found += [event.reservation for event in opened.values()]
+        found += [event.reservation for event in _replay(path, lines).opened.values()]
     return found
 
 
@@ -411,15 +424,27 @@ def _lock(path: Path) -> int | None:
 def _read(path: Path, file: int) -> LeftJournal:
     with os.fdopen(file, "rb", closefd=False) as stream:
         lines = stream.read(_READ_BYTES_MAX).rstrip(_BLANK).split(b"\n")
-    opened, closed, faults = _replay(path, lines)
-    return LeftJournal(path, opened, tuple(closed), tuple(faults), file)
+    read = _replay(path, lines)
+    return LeftJournal(path, read.opened, tuple(read.closed), tuple(read.faults), read.is_damaged, file)
 
 
-def _replay(path: Path, lines: Sequence[bytes]) -> tuple[dict[str, Opened], list[Closed], list[str]]:
+@dataclass(slots=True)
+class _Replayed:
+    """What a journal's lines come to; fields as in `LeftJournal`."""
+
+    opened: dict[str, Opened] = field(default_factory=dict[str, Opened])
+    closed: list[Closed] = field(default_factory=list[Closed])
+    faults: list[str] = field(default_factory=list[str])
+    is_damaged: bool = False
+
+    def cannot_read(self, fault: str) -> None:
+        self.faults.append(fault)
+        self.is_damaged = True
+
+
+def _replay(path: Path, lines: Sequence[bytes]) -> _Replayed:
     """Return what a journal's lines leave open, what they close, and which of them cannot be read."""
-    opened: dict[str, Opened] = {}
-    closed: list[Closed] = []
-    faults: list[str] = []
+    replayed = _Replayed()
     demands: dict[int, Demand] = {}
     # A journal that ends with a whole line ends with an empty one here.
     last = len(lines)
@@ -427,22 +452,22 @@ def _replay(path: Path, lines: Sequence[bytes]) -> tuple[dict[str, Opened], list
         if not line:
             continue
         if number == last:
-            faults.append(f"{path}:{number}: the last line was cut off")
+            replayed.faults.append(f"{path}:{number}: the last line was cut off")
             continue
         try:
             event = _EVENT.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            faults.append(f"{path}:{number}: is no event of a journal: {error}")
+            replayed.cannot_read(f"{path}:{number}: is no event of a journal: {error}")
             continue
         if isinstance(event, Closed):
-            opened.pop(event.reservation_id, None)
-            closed.append(event)
+            replayed.opened.pop(event.reservation_id, None)
+            replayed.closed.append(event)
             continue
-        opened[event.reservation_id], is_whole = event.read(demands)
+        replayed.opened[event.reservation_id], is_whole = event.read(demands)
         if not is_whole:
             # The call was made all the same, and what is known of it counts.
-            faults.append(f"{path}:{number}: some of what it asks stood in a line that cannot be read")
-    return opened, closed, faults
+            replayed.cannot_read(f"{path}:{number}: some of what it asks stood in a line that cannot be read")
+    return replayed
 
 
 def _failure(path: Path, error: OSError) -> StoreFailed:

@@ -89,7 +89,13 @@ async def recover_left(directory: Path, ledger: SqliteLedger) -> None:
                 except EntryRefused as refusal:
                     # It would be refused at every start; all others' calls must not wait for it.
                     LOG.error("a call that was left behind is not in the ledger: %s", refusal)  # noqa: TRY400 -- The message says all.
-            left.remove()
+            aside = left.remove()
+            if aside is not None:
+                LOG.warning(
+                    "some lines of a budget journal cannot be read: what the others say is in the ledger, and "
+                    "the file is kept as %s; remove it once it has been looked at",
+                    aside,
+                )
         finally:
             left.give_back()
 

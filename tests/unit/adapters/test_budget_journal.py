@@ -177,6 +177,9 @@ def test_a_line_that_was_cut_off_is_named_and_the_rest_counts(journal: BudgetJou
         found = left_behind(tmp_path, first + b"\n" + second[:end])
         assert list(found.opened) == ["op-1"]
         assert "1-a.v2.jsonl:2: the last line was cut off" in found.faults[0]
+    # Its call was not sent, so that nothing of it is lost with the file.
+    assert found.remove() is None
+    assert not found.path.exists()
 
 
 @pytest.mark.parametrize("garbage", [b"{", b"\xff\xfe", b'{"event":"opened"}', b'{"event":"other"}', b"null"])
@@ -190,6 +193,10 @@ def test_garbage_in_the_middle_is_named_by_its_line_and_the_rest_counts(
     assert [event.reservation for event in found.opened.values()] == [reservation("op-1")]
     assert len(found.faults) == 1
     assert "1-a.v2.jsonl:1: is no event of a journal" in found.faults[0]
+    aside = found.remove()
+    assert aside == tmp_path / DIRECTORY / "1-a.v2.jsonl.unreadable"
+    assert aside.read_bytes() == garbage + b"\n" + line
+    assert recovered(tmp_path) == []
 
 
 def test_a_journal_that_grew_is_written_anew_with_what_is_open(tmp_path: Path) -> None:
