@@ -22,7 +22,7 @@ class PinnedSettings(msgspec.Struct, frozen=True):
     tool_results: ToolResultPolicy
     history: HistoryOptions
     stable_prefix: StablePrefixPolicy
-    version: str = POLICY_VERSION
+    version: str
 
 
 class PinnedFront(msgspec.Struct, frozen=True):
@@ -33,8 +33,8 @@ class PinnedFront(msgspec.Struct, frozen=True):
         moved: Names of the lines of its instructions that stand behind its prompt.
     """
 
-    order: bool = False
-    moved: frozenset[bytes] = frozenset()
+    order: bool
+    moved: frozenset[bytes]
 
 
 class PinnedCut(msgspec.Struct, frozen=True):
@@ -62,12 +62,12 @@ class Pin(msgspec.Struct, frozen=True):
 
     Attributes:
         settings: The settings.
-        front: How its front is sent.
+        front: How its front is sent; None where its settings leave that alone.
         cut: Where a text of it is split; None for nowhere.
     """
 
     settings: PinnedSettings
-    front: PinnedFront = PinnedFront()
+    front: PinnedFront | None = None
     cut: PinnedCut | None = None
 
 
@@ -136,10 +136,10 @@ class Pins:
         """Return the settings that a thread which begins now is pinned to."""
         known = self._in_force.get(id(policy))
         if known is None:
-            known = (
-                policy,
-                self.share(PinnedSettings(policy.tool_results, policy.history, policy.stable_prefix)),
+            settings = PinnedSettings(
+                policy.tool_results, policy.history, policy.stable_prefix, POLICY_VERSION
             )
+            known = policy, self.share(settings)
             self._in_force.keep(id(policy), known)
         return known[1]
 

@@ -124,7 +124,7 @@ def _restore(engine: Engine, call: Call, pin: Pin) -> None:
     """Take up how a thread's front was sent, for the techniques that see to it, where they do not know."""
     thread_id = call.place.thread.thread_id
     key = thread_id, call.mode
-    if pin.front != PinnedFront() and engine.fronts.stand(key) is None:
+    if pin.front is not None and engine.fronts.stand(key) is None:
         engine.fronts.keep_stand(key, Stand(pin.front.order, pin.front.moved, tools=b"", system=b""))
     if pin.cut is not None and engine.beginnings.cut(pin.cut.front) is None:
         engine.beginnings.decide(pin.cut.front, pin.cut.cut())
@@ -137,8 +137,8 @@ def _wanted(engine: Engine, call: Call, pin: Pin | None) -> Pin:
     stable, front = before.settings.stable_prefix, before.front
     if stable.order or stable.volatile:
         stand = engine.fronts.stand((thread_id, call.mode))
-        if stand is not None and (stand.order, stand.moved) != (front.order, front.moved):
-            front = PinnedFront(stand.order, stand.moved)
+        sent = front if stand is None else PinnedFront(stand.order, stand.moved)
+        front = front if sent == front else sent
     cut = engine.pins.cut(thread_id) or before.cut
     if front is before.front and cut is before.cut:
         return before
