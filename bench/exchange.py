@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from bench.conversations import bodies, text
 from bench.stub import ANSWER, MESSAGE
 from bursar.adapters.tokenizer import SplintrTokenizer
-from bursar.effects import Count, Record, Send, Shorten, Times, Whole
+from bursar.effects import Count, Keep, LookUp, Record, Send, Shorten, Times, Whole
 from bursar.exchange.arrival import Arrival
 from bursar.exchange.life import live
 from bursar.policy.tool_results.shortening import shorten
@@ -72,7 +72,9 @@ class _Driver:
                     begun(now_s)
                     headers = {"content-type": "application/json"}
                     result = Whole(200, headers, MESSAGE, Times(now_s, now_s + 0.1))
-                case Record():
+                case LookUp():
+                    result = None
+                case Keep() | Record():
                     result = True
                 case _:
                     raise SystemExit(f"unexpected {effect}")

@@ -103,6 +103,28 @@ def test_two_bodies_share_a_key_only_if_they_are_the_same(one: Any, other: Any) 
     assert (key_of(one) == key_of(other)) == (write(one) == write(other))
 
 
+@given(bodies, st.sampled_from([None, 2, "\t"]), st.booleans())
+def test_blanks_and_escapes_do_not_change_the_key(body: Any, indent: Any, escaped: bool) -> None:
+    # The official SDKs write compactly; other clients as they like.
+    written = json.dumps(body, indent=indent, ensure_ascii=escaped).replace("/", "\\/").encode()
+    for dialect in (ANTHROPIC, OPENAI):
+        assert request_key(read(dialect, written), dialect, SPACE) == key_of(body, dialect)
+
+
+@given(bodies)
+def test_keys_in_another_order_below_the_top_are_another_request(body: Any) -> None:
+    turned = [dict(reversed(each.items())) for each in body["messages"]]
+    assert key_of(body | {"messages": turned}) != key_of(body)
+
+
+@given(bodies)
+def test_a_mark_does_not_change_the_key_however_it_is_written(body: Any) -> None:
+    marked = json.loads(json.dumps(body))
+    marked["messages"][-1]["content"][0]["cache_control"] = {"type": "ephemeral"}
+    for written in (write(marked), json.dumps(marked, indent=1).encode()):
+        assert request_key(read(ANTHROPIC, written), ANTHROPIC, SPACE) == key_of(body)
+
+
 @given(bodies, st.booleans(), texts)
 def test_delivery_filing_and_billing_do_not_change_the_key(body: Any, stream: bool, user: str) -> None:
     idle: Any = {

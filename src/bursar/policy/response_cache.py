@@ -9,8 +9,8 @@ Which answers: complete ones with usage that ended by themselves in every choice
 its output limit is kept at temperature 0 only, where the same request would be cut there again; else luck
 would be kept. Errors, refusals, filtered and paused answers never.
 
-What is the same: all of the request but what cannot change the answer (`_IDLE_FIELDS`), in the bytes in which
-it was sent, under the same tenant, account, provider and versions of its API.
+What is the same: all of the request but what cannot change the answer (`_IDLE_FIELDS`), however its JSON is
+written (`wire.canonical`), under the same tenant, account, provider and versions of its API.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ import msgspec
 from bursar.domain.prompt import Place, Section
 from bursar.errors import BadRequest
 from bursar.wire import raw_json as raw
+from bursar.wire.canonical import canonical, is_canonical
 from bursar.wire.dialect import Answer, Dialect, Edits, Request
 from bursar.wire.replaying import Ending, as_stream, as_whole, read_ending
 
@@ -207,8 +208,9 @@ def judge_call(request: Request, task: str, wish: Wish, options: ResponseCacheOp
 def request_key(request: Request, dialect: Dialect, space: Space) -> bytes:
     """Name all requests that are the same as this one, by 32 bytes that nobody can forge.
 
-    Top-level fields may come in any order; everything else counts byte by byte. Cache marks do not count,
-    as long as their messages are written without blanks (as the official SDKs write them).
+    Top-level fields may come in any order, and blanks between tokens and needless escapes do not count, nor
+    do cache marks. All else does, also the order of keys below the top, since it may reach the model, and
+    how a number is written.
 
     SHA-256, not the digests of the prompt's blocks: those can be made to collide at will, so that one end
     user could plant an answer to another's question. 30 KB take about 19 µs by SHA-256, which processors
@@ -217,8 +219,11 @@ def request_key(request: Request, dialect: Dialect, space: Space) -> bytes:
     named = [space.tenant, space.upstream, space.path, request.dialect]
     named += [space.headers.get(name, "") for name in _VERSION_HEADERS]
     parts = [space.account, *(name.encode("utf-8", "surrogatepass") for name in named)]
+    names = sorted(request.fields.keys() - _IDLE_FIELDS)
     fields = _unmarked_fields(request, dialect)
-    for name in sorted(fields.keys() - _IDLE_FIELDS):
+    if not is_canonical([request.fields[name] for name in names]):
+        fields = {name: canonical(fields[name]) for name in names}
+    for name in names:
         parts += (name.encode("utf-8", "surrogatepass"), fields[name])
     # In MessagePack, which states their number and lengths: no two rows of parts may run together to the
     # same bytes.
