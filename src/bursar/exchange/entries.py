@@ -68,12 +68,12 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         tried: The way whose answer the client gets.
         total: What the call cost, with what Bursar asked for on its own account.
-        others: The other ways that were tried, before it or after.
+        ways: All ways that were tried, in order.
     """
 
     tried: Tried
     total: Bill
-    others: tuple[Tried, ...] = ()
+    ways: tuple[Tried, ...]
 
     @property
     def call(self) -> Call:
@@ -91,32 +91,29 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
         return self.tried.answer
 
     @property
-    def ways(self) -> tuple[Tried, ...]:
-        """All ways that were tried, in order."""
-        if not self.others:
-            return (self.tried,)
-        return tuple(sorted((self.tried, *self.others), key=_ended_at_s))
+    def others(self) -> list[Tried]:
+        """The other ways that were tried, before it or after."""
+        return [way for way in self.ways if way is not self.tried]
 
 
-def _ended_at_s(tried: Tried) -> float:
-    return tried.sending.last.times.ended_at_s
-
-
-def settle(tried: Tried, others: tuple[Tried, ...] = ()) -> Outcome:
+def settle(tried: Tried, ways: tuple[Tried, ...]) -> Outcome:
     """Put together what is known of a call.
 
     What the other ways cost comes off what routing saves: without it, the call would have had one.
 
     Args:
         tried: The way whose answer the client gets.
-        others: The other ways that were tried.
+        ways: All ways that were tried, in order; it is one of them.
     """
     total = add_summary(tried.bill, tried.plan.summary)
-    for other in others:
+    outcome = Outcome(tried, total, ways)
+    if len(ways) == 1:
+        return outcome
+    for other in outcome.others:
         if other.bill.cost_nusd != 0:
             total = with_own_attempt(total, other.bill, Technique.ROUTING)
         total = add_summary(total, other.plan.summary)
-    return Outcome(tried, total, others)
+    return msgspec.structs.replace(outcome, total=total)
 
 
 def add_summary(bill: Bill, summary: Summarised | None) -> Bill:
@@ -138,7 +135,7 @@ def write_entry(outcome: Outcome, *, routing_tasks: frozenset[str]) -> Entry:
         stream=call.request.stream,
         status=Status.ABORTED if sending.client_left else _status(last, outcome.answer),
         http_status=client_status(outcome),
-        latency_ms=_milliseconds(_ended_at_s(ways[-1]) - arrival.at_s),
+        latency_ms=_milliseconds(ways[-1].sending.last.times.ended_at_s - arrival.at_s),
         overhead_us=_microseconds(_first_sent(ways[0]).times.sent_at_s - arrival.at_s),
         thread=call.place.thread.thread_id,
         turn=call.place.turn,

@@ -135,7 +135,7 @@ def _conclude(
 ) -> _Ended | None:
     """Settle a call that was sent, and learn from it; None where that fails."""
     try:
-        outcome = settle(made, tuple([way for way in attempts.ways if way is not made]))
+        outcome = settle(made, tuple(attempts.ways))
         entry = write_entry(outcome, routing_tasks=engine.options.routing_tasks)
         own.update(left_headers(hold.left_after(outcome.total)))
         reply = reply_to(outcome, own)
@@ -165,7 +165,8 @@ def _unsettled(tried: Tried) -> _Ended:
     """Record a call that we could not settle, at unknown cost, and pass on what came back."""
     call, sending = tried.call, tried.sending
     bill = unknown_cost(None, call.request.terms)
-    outcome = settle(msgspec.structs.replace(tried, answer=None, bill=bill))
+    unread = msgspec.structs.replace(tried, answer=None, bill=bill)
+    outcome = settle(unread, (unread,))
     entry = write_entry(outcome, routing_tasks=frozenset())
     entry = msgspec.structs.replace(entry, faults=(*entry.faults, "settle"))
     last, own = sending.last, own_headers(call)

@@ -222,6 +222,7 @@ class Route:
                 foreign_messages=self._foreign_messages(model),
                 prompt_tokens=usage.prompt_tokens if usage is not None else 0,
                 output_tokens=usage.output if usage is not None else _OUTPUT_TOKENS,
+                cheaper_wishes=self._wishes + 1 if first.reason is Reason.THREAD else 0,
             ),
         )
         saved_nusd = total.shares.get(Technique.ROUTING, 0)
@@ -288,9 +289,14 @@ class Route:
             return False
         who, place = call.attribution, call.place
         grown = stay.prompt_tokens - seat.prompt_tokens - seat.output_tokens
-        calls = engine.routed_lengths.expect((who.tenant, who.agent), place.turn)
+        # What would have been enough lately is expected to be so for as long again, and not for ever.
+        calls = min(engine.routed_lengths.expect((who.tenant, who.agent), place.turn), self._wishes + 1)
         outlook = Outlook(calls, max(grown, 0) + seat.output_tokens, seat.output_tokens, returns=True)
         return change_pays(stay, go, outlook)
+
+    @property
+    def _wishes(self) -> int:
+        return 0 if self._seat is None else self._seat.cheaper_wishes
 
     def _side(self, model: str) -> Side | None:
         """Return a model as the thread's next call would meet it; None where its price is unknown."""

@@ -26,6 +26,7 @@ class Seat(msgspec.Struct, frozen=True, gc=False):
         foreign_messages: So many of the thread's first messages were answered by other models.
         prompt_tokens: Tokens of its prompt,
         output_tokens: and of its answer.
+        cheaper_wishes: So many of the thread's last calls could have gone to a cheaper tier, and stayed.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Seat(msgspec.Struct, frozen=True, gc=False):
     foreign_messages: int
     prompt_tokens: int
     output_tokens: int
+    cheaper_wishes: int = 0
 
 
 class Seats:
