@@ -12,6 +12,7 @@ from bursar.domain.reservations import Level, Reservation, Unit
 from bursar.errors import StoreFailed
 from bursar.exchange.history import SUMMARY_FAILED
 from bursar.policy.history.options import HistoryOptions
+from bursar.ports import ContentKey
 from bursar.settings.budgets import BudgetEntry
 from bursar.wire.dialect import Dialect
 from history_scene import SUMMARISERS, SUMMARY, HistoryScene, check_valid, discussion, page, summary_answer
@@ -169,9 +170,11 @@ async def test_a_call_cancelled_after_its_summary_holds_no_more_and_does_not_go_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scene, purse = scene_of(ANTHROPIC, table(limit_usd="1"))
-    keeping = asyncio.Event()
+    keeping, keep = asyncio.Event(), scene.content.put
 
-    async def keep_never(*_: object) -> bool:
+    async def keep_never(key: ContentKey, content: bytes, ttl_s: float, now_s: float) -> bool:
+        if not scene.provider.asked:
+            return await keep(key, content, ttl_s, now_s)
         keeping.set()
         await asyncio.Event().wait()
         return True

@@ -92,8 +92,8 @@ async def recover_left(directory: Path, ledger: SqliteLedger) -> None:
             aside = left.remove()
             if aside is not None:
                 LOG.warning(
-                    "some lines of a budget journal cannot be read: what the others say is in the ledger, and "
-                    "the file is kept as %s; remove it once it has been looked at",
+                    "some lines of a budget journal cannot be read: what the others say is in the ledger, "
+                    "and the file is kept as %s; remove it once it has been looked at",
                     aside,
                 )
         finally:
