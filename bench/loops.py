@@ -73,7 +73,7 @@ def play(engine: Engine, name: str, messages: Sequence[Message], model: str) -> 
         )
         arrival = Arrival(operation_id, at_s, dialect.name, "", "", {}, {}, body, b"")
         policy = engine.options.policies.default
-        call = Call(arrival, dialect, request, attribution, "optimise", policy, None, place)
+        call = Call(arrival, dialect, request, attribution, "optimise", policy, None, place, body)
         began = time.perf_counter()
         verdict = judge_call(engine, call)
         seconds += time.perf_counter() - began
